@@ -1,0 +1,78 @@
+"""Checkpoints: safetensors files that describe themselves and execute nothing when they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .config import Config
+from .errors import RunError
+from .files import replacing
+from .model import PAIG
+
+FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
+CHECKPOINT = "checkpoint.safetensors"
+
+# Options that shape the model: a checkpoint made with other values of these has other weights.
+MODEL_OPTIONS = (
+    "task", "color", "encoder_type", "unet_base", "unet_poolings", "mask_pooling", "decoder_type",
+    "coordinates", "window_edge", "velocity_type", "alt_vel", "cell_type", "logit_gain", "substeps",
+)  # fmt: skip
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
+    """Write tensors and a JSON description into one file, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"pig_core": json.dumps({"format": FORMAT, **about})})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Read a file written by :func:`save_tensors`.
+
+    Raises:
+        RunError: if there is none, or it is damaged, or it is not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("pig_core", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        raise RunError(f"there is no checkpoint {path}") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RunError(f"checkpoint {path} is damaged or not a safetensors file ({error})") from error
+    if about.get("format") != FORMAT:
+        raise RunError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
+    return tensors, about
+
+
+def save_model(path: Path, model: PAIG, config: Config) -> None:
+    """Write the model's weights together with the options that made it."""
+    save_tensors(path, dict(model.state_dict()), {"config": dataclasses.asdict(config)})
+
+
+def load_model(path: Path, model: PAIG, config: Config) -> None:
+    """Put the weights of a checkpoint into ``model``, which was built with ``config``.
+
+    Raises:
+        RunError: if the checkpoint belongs to another task or another model.
+    """
+    tensors, about = load_tensors(path)
+    other = about.get("config") or {}
+    different = [name for name in MODEL_OPTIONS if other.get(name) != getattr(config, name)]
+    if different:
+        listed = ", ".join(f"{name}={other.get(name)!r} (here {getattr(config, name)!r})" for name in different)
+        raise RunError(f"checkpoint {path} is of another model: {listed}")
+    state = model.state_dict()
+    wrong = [n for n in {*state, *tensors} if n not in state or n not in tensors or state[n].shape != tensors[n].shape]
+    if wrong:
+        raise RunError(f"checkpoint {path} does not fit the model: {', '.join(sorted(wrong))}")
+    if not all(torch.isfinite(t).all() for t in tensors.values()):
+        raise RunError(f"checkpoint {path} holds values that are not finite numbers")
+    model.load_state_dict(tensors)

@@ -1,0 +1,220 @@
+"""Every option of a run: one frozen dataclass, the only place of defaults, and the recipes as sets of its values.
+
+The defaults are the recipe ``improved``. The recipe ``paper`` is a set of other values for the same options, so
+each difference between the two can be switched alone, e.g. ``make_config("spring_color", coordinates="released")``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from dataclasses import dataclass
+
+from .errors import ConfigError
+from .tasks import TASKS
+
+
+def option(default, help: str, *, choices: tuple = (), least: float | None = None, above: float | None = None):
+    """A field of :class:`Config` with its meaning and the values it may have."""
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": choices, "least": least, "above": above}
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All options of one run. Make it with :func:`make_config`, which knows the recipes."""
+
+    # What to run
+    task: str = option("spring_color", "which video and physics", choices=tuple(TASKS))
+    recipe: str = option("improved", "named set of option values", choices=("improved", "paper"))
+    seed: int = option(0, "fixes initial weights and batches", least=0)
+    device: str = option("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
+    save_dir: str = option("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
+    overwrite: bool = option(False, "replace a run that save_dir already holds")
+
+    # Data
+    data_dir: str = option("", "folder with data files; empty: data/datasets, simulated where missing")
+    simulate: bool = option(False, "simulate what is missing in data_dir, too")
+    truth: str = option("", "other true parameters to simulate with, e.g. 'k=2.5,l=7'; empty: the task's")
+    n_train: int = option(5000, "training sequences to simulate", least=1)
+    n_eval: int = option(500, "validation and test sequences to simulate", least=1)
+    datapoints: int = option(0, "train on the first so many sequences only; 0: on all", least=0)
+    color: bool = option(True, "False: show the model a grey image (the mean of the channels)")
+
+    # Model
+    encoder_type: str = option(
+        "center_of_mass",
+        "position = centre of mass of mask * (frame - background)^2, or (paper) an MLP on the masked frame",
+        choices=("center_of_mass", "mlp"),
+    )
+    logit_gain: float = option(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
+    mask_background: bool = option(False, "a constant background logit takes part in the masks' softmax")
+    unet_base: int = option(8, "channels of the U-Net's first level", least=1)
+    unet_poolings: int = option(2, "times the U-Net halves the image", least=1)
+    mask_pooling: int = option(1, "masked frames are average-pooled by this before the MLP encoder", least=1)
+    decoder_type: str = option("spatial_transformer", "how objects are drawn", choices=("spatial_transformer",))
+    coordinates: str = option(
+        "exact",
+        "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
+        choices=("exact", "released"),
+    )
+    window_edge: str = option("taper", "templates end in a one-pixel taper or in a cut", choices=("taper", "cut"))
+    background_init: str = option(
+        "median_frame", "background before training", choices=("median_frame", "mean_frame", "network")
+    )
+    velocity_type: str = option(
+        "fit",
+        "velocity at frame L: fitted to the input positions through the physics, difference + MLP, or MLP (paper)",
+        choices=("fit", "difference_mlp", "mlp"),
+    )
+    alt_vel: bool = option(False, "the authors' alternative velocity: one linear layer on position differences")
+    cell_type: str = option("task", "dynamics; task: the physics of the task", choices=("task",))
+    substeps: int = option(5, "Euler steps per frame inside the model", least=1)
+
+    # Training, stage 1, "locality": the encoder learns that an object is in one place. Stages of 0 steps are left
+    # out; the paper has the last one only.
+    locality_steps: int = option(60, "steps", least=0)
+    locality_batch: int = option(32, "single frames per step", least=1)
+    locality_lr: float = option(4e-3, "learning rate", above=0)
+    locality_balance: float = option(20.0, "weight of an even share of the picture for each object, px^2", least=0)
+    mask_candidates: int = option(8, "sets of masks that learn side by side; the most local one is kept", least=1)
+    # Stage 2, "decoder": the decoder learns to draw what the encoder found, on single frames.
+    decoder_steps: int = option(100, "steps", least=0)
+    # Stage 3, "vision": encoder and decoder together, on single frames.
+    vision_steps: int = option(50, "steps", least=0)
+    vision_batch: int = option(64, "single frames per step of stages 2 and 3", least=1)
+    vision_lr: float = option(2e-3, "learning rate of stages 2 and 3", above=0)
+    # Stage 4, "dynamics": velocity and physics on the positions that the trained encoder sees.
+    dynamics_steps: int = option(400, "steps", least=0)
+    dynamics_batch: int = option(256, "sequences per step", least=1)
+    dynamics_lr: float = option(2e-3, "learning rate", above=0)
+    dynamics_sequences: int = option(2000, "training sequences whose positions are used; 0: all", least=0)
+    backward_loss: float = option(1.0, "weight of the rollout back to the input frames", least=0)
+    physics_lr_scale: float = option(10.0, "learning rate of physical parameters relative to the rest", above=0)
+    # Stage 5, "joint": everything together on sequences with the paper's loss.
+    epochs: int = option(0, "passes over the training set", least=0)
+    batch_size: int = option(100, "sequences per step", least=1)
+    base_lr: float = option(1e-3, "learning rate", above=0)
+    anneal_lr: bool = option(True, "lower the learning rate towards the end")
+    autoencoder_loss: float = option(3.0, "weight of the reconstruction next to the prediction", least=0)
+    optimizer: str = option("adam", "optimiser of all stages", choices=("adam", "rmsprop", "momentum", "sgd"))
+    clip_value: float = option(0.0, "largest absolute value of a gradient element; 0: no limit", least=0)
+    clip_norm: float = option(10.0, "largest norm of the gradient; 0: no limit", least=0)
+
+    # Watching and testing
+    eval_every_n_epochs: int = option(1, "epochs between evaluations", least=1)
+    save_every_n_epochs: int = option(5, "epochs between checkpoints", least=1)
+    print_interval: int = option(100, "steps between progress lines", least=1)
+    test_mode: bool = option(False, "no training: evaluate the checkpoint")
+    use_ckpt: bool = option(False, "start from the checkpoint in ckpt_dir")
+    ckpt_dir: str = option("", "folder of the checkpoint to start from; empty: save_dir")
+    debug: bool = option(False, "stop at the first non-finite gradient and say where it arose")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        self.true_parameters()  # refuses a malformed truth
+
+    def true_parameters(self) -> dict[str, float]:
+        """The physical parameters that the data is simulated with (for simulation and judgement only)."""
+        truth = dict(TASKS[self.task].truth)
+        for part in filter(None, self.truth.replace(" ", "").split(",")):
+            name, _, text = part.partition("=")
+            try:
+                value = float(text)
+            except ValueError:
+                value = math.nan
+            if name not in truth or not 0 < value < math.inf:
+                allowed = ", ".join(f"{n}=<positive number>" for n in truth) or "nothing: the task has no parameters"
+                raise ConfigError(f"truth has {part!r}; {self.task} allows {allowed}")
+            truth[name] = value
+        return truth
+
+
+# Values of options that differ from the defaults above: recipe -> ("all" tasks or one task) -> values.
+RECIPES: dict[str, dict[str, dict[str, object]]] = {
+    "improved": {
+        "all": {},
+        "bouncing_balls": {"autoencoder_loss": 2.0},
+        "mnist_spring_color": {"vision_steps": 400, "vision_batch": 32},
+        "3bp_color": {"autoencoder_loss": 5.0, "physics_lr_scale": 30.0},
+    },
+    "paper": {
+        "all": {
+            "encoder_type": "mlp",
+            "logit_gain": 1.0,
+            "coordinates": "released",
+            "background_init": "network",
+            "mask_background": True,
+            "window_edge": "cut",
+            "velocity_type": "mlp",
+            "locality_steps": 0,
+            "decoder_steps": 0,
+            "vision_steps": 0,
+            "dynamics_steps": 0,
+            "physics_lr_scale": 1.0,
+            "epochs": 500,
+            "base_lr": 6e-4,
+            "optimizer": "rmsprop",
+            "clip_value": 1.0,
+            "clip_norm": 0.0,
+        },
+        "bouncing_balls": {"autoencoder_loss": 2.0, "base_lr": 3e-4},
+        "mnist_spring_color": {"unet_base": 16, "unet_poolings": 3, "mask_pooling": 2},
+        "3bp_color": {"autoencoder_loss": 5.0, "base_lr": 1e-3},
+    },
+}
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+_TYPES = typing.get_type_hints(Config)
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+
+
+def make_config(task: str = "spring_color", recipe: str = "improved", **options: object) -> Config:
+    """The options of a run: defaults, then the recipe's values, then the given ones (None: as the recipe says).
+
+    Raises:
+        ConfigError: for an unknown option or a value that is not allowed; the message names both.
+    """
+    for name in options:
+        if name not in _FIELDS:
+            near = difflib.get_close_matches(name, _FIELDS, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"unknown option {name!r}{hint} Allowed: {', '.join(_FIELDS)}")
+    task = _checked(_FIELDS["task"], task)
+    recipe = _checked(_FIELDS["recipe"], recipe)
+    given = {name: value for name, value in options.items() if value is not None}
+    values = {**RECIPES[recipe]["all"], **RECIPES[recipe].get(task, {}), **given}
+    return Config(task=task, recipe=recipe, **values)
+
+
+def _checked(field: dataclasses.Field, value: object) -> object:
+    """``value`` if the option allows it (a whole number becomes a float where one is wanted)."""
+    kind, rules = _TYPES[field.name], field.metadata
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r} ({type(value).__name__})")
+    wrong = (
+        (rules["choices"] and value not in rules["choices"])
+        or (kind is float and not math.isfinite(value))
+        or (rules["least"] is not None and value < rules["least"])
+        or (rules["above"] is not None and value <= rules["above"])
+    )
+    if wrong:
+        near = difflib.get_close_matches(str(value), rules["choices"], 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r}{hint}")
+    return value
+
+
+def _allowed(rules: types.MappingProxyType) -> str:
+    if rules["choices"]:
+        return " out of " + ", ".join(rules["choices"])
+    if rules["least"] is not None:
+        return f" of at least {rules['least']:g}"
+    return f" above {rules['above']:g}" if rules["above"] is not None else ""

@@ -1,0 +1,25 @@
+"""Errors a person can act on: one sentence that says what was wrong and what is allowed."""
+
+
+class PigError(Exception):
+    """Base of every error whose message alone tells the user what to change."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: show the sentence in a notebook instead of a page of stack frames."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ConfigError(PigError, ValueError):
+    """An option has an unknown name or a value that is not allowed."""
+
+
+class SimulationError(PigError, ValueError):
+    """The task's conditions cannot be met, e.g. a spring that is longer than the image."""
+
+
+class DataError(PigError):
+    """A data file is missing, damaged or of the wrong shape or type."""
+
+
+class RunError(PigError):
+    """A run cannot start or its results cannot be written or read."""

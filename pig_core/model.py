@@ -1,0 +1,113 @@
+"""The model, one screen: encode, estimate velocity, roll out, decode, compare (paper-spec, section 1).
+
+    frames 1..L+P  --encoder-->   positions      (B, L+P, K, 2)
+    positions 1..L --velocity-->  state at L     (B, K, 2) twice
+    state at L     --physics-->   rollout        (B, T-L, K, 2)
+    decoder(positions) = reconstruction of frames 1..L+P, decoder(rollout) = prediction of frames L+1..T
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .config import Config
+from .decoder import Decoder
+from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
+from .physics import PHYSICS
+from .tasks import TASKS
+from .velocity import VELOCITIES, DifferenceVelocity, LinearVelocity
+
+
+@dataclass
+class Output:
+    """What the model makes of a video."""
+
+    positions: Tensor  # (B, L+P, K, 2) encoded, pixels
+    masks: Tensor  # (B, L+P, K, S, S)
+    recons: Tensor  # (B, L+P, C, S, S)
+    rollout: Tensor  # (B, T-L, K, 2) positions predicted by the physics, pixels
+    rollout_vel: Tensor  # (B, T-L, K, 2) pixels per second
+    prediction: Tensor  # (B, T-L, C, S, S)
+
+
+class PAIG(nn.Module):
+    """Physics as inverse graphics for one task; every part is chosen by the options of ``config``."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        task = TASKS[config.task]
+        size, k, channels = task.image_size, task.n_objects, 3 if config.color else 1
+        self.input_steps, self.pred_steps = task.input_steps, task.pred_steps
+        if config.encoder_type == "mlp":
+            localiser = MaskedMLP(channels, size, config.mask_pooling)
+        else:
+            localiser = CenterOfMass(size)
+        unet = UNet(channels, k, config.unet_base, config.unet_poolings)
+        self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background)
+        self.decoder = Decoder(k, channels, size, config.coordinates, config.window_edge)
+        velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
+        self.velocity = velocity(task.input_steps, k, task.dt)
+        self.physics = PHYSICS[task.physics](task.dt, config.substeps, size, task.radius)
+
+    def forward(self, video: Tensor) -> Output:
+        """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L."""
+        steps = self.input_steps + self.pred_steps
+        positions, masks = self.encode(video[:, :steps])
+        rollout, rollout_vel = self.predict(positions[:, : self.input_steps], video.shape[1] - self.input_steps)
+        images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
+        return Output(positions, masks, images[:, :steps], rollout, rollout_vel, images[:, steps:])
+
+    def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Video (B, T, C, S, S) to positions (B, T, K, 2), pixels, and masks (B, T, K, S, S)."""
+        positions, masks = self.encoder(video.flatten(0, 1), self.decoder.background())
+        return positions.unflatten(0, video.shape[:2]), masks.unflatten(0, video.shape[:2])
+
+    def predict(self, positions: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Roll the physics out from the first L positions (B, L, K, 2): (B, steps, K, 2) positions, velocities."""
+        return self.physics.rollout(*self.velocity(positions, self.physics), steps)
+
+    def decode(self, positions: Tensor) -> Tensor:
+        """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""
+        return self.decoder(positions.flatten(0, 1)).unflatten(0, positions.shape[:2])
+
+
+def image_loss(images: Tensor, truth: Tensor) -> Tensor:
+    """Squared error summed over channels, height and width, averaged over everything else."""
+    return (images - truth).square().sum((-3, -2, -1)).mean()
+
+
+def video_losses(output: Output, video: Tensor, input_steps: int, pred_steps: int) -> dict[str, Tensor]:
+    """The paper's losses of one batch of video (B, T, C, S, S); ``extrap_loss`` only where T > L+P."""
+    end = input_steps + pred_steps
+    losses = {
+        "recons_loss": image_loss(output.recons, video[:, :end]),
+        "pred_loss": image_loss(output.prediction[:, :pred_steps], video[:, input_steps:end]),
+    }
+    if video.shape[1] > end:
+        losses["extrap_loss"] = image_loss(output.prediction[:, pred_steps:], video[:, end:])
+    return losses
+
+
+def build_model(config: Config, background: Tensor | None = None) -> PAIG:
+    """A new model with Glorot uniform weights and zero biases, fixed by the seed.
+
+    Args:
+        background: (C, S, S) in [0, 1] where the decoder's background starts; None: as the weights fall.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    model = PAIG(config)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            nn.init.zeros_(module.bias)
+    if isinstance(model.velocity, DifferenceVelocity):  # starts as the plain difference
+        nn.init.zeros_(model.velocity.mlp[-1].weight)
+    if background is not None:
+        layer = model.decoder.background_logits.out
+        with torch.no_grad():
+            layer.weight.mul_(0.01)  # the bias alone decides
+            layer.bias.copy_(background.movedim(0, -1).flatten().clamp(1e-3, 1 - 1e-3).logit())
+    return model
