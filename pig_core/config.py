@@ -72,7 +72,9 @@ class Config:
         choices=("fit", "difference_mlp", "mlp"),
     )
     alt_vel: bool = option(False, "the authors' alternative velocity: one linear layer on position differences")
-    cell_type: str = option("task", "dynamics; task: the physics of the task", choices=("task",))
+    cell_type: str = option("task", "dynamics: the task's physics, or a black box", choices=("task", "lstm"))
+    recurrent_units: int = option(100, "width of the lstm", least=1)
+    lstm_layers: int = option(1, "depth of the lstm", least=1)
     substeps: int = option(5, "Euler steps per frame inside the model", least=1)
 
     # Training, stage 1, "locality": the encoder learns that an object is in one place. Stages of 0 steps are left
@@ -108,7 +110,7 @@ class Config:
     # Watching and testing
     eval_every_n_epochs: int = option(1, "epochs between evaluations", least=1)
     save_every_n_epochs: int = option(5, "epochs between checkpoints", least=1)
-    print_interval: int = option(100, "steps between progress lines", least=1)
+    print_interval: int = option(50, "steps between progress lines", least=1)
     test_mode: bool = option(False, "no training: evaluate the checkpoint")
     use_ckpt: bool = option(False, "start from the checkpoint in ckpt_dir")
     ckpt_dir: str = option("", "folder of the checkpoint to start from; empty: save_dir")
@@ -198,7 +200,9 @@ def _checked(field: dataclasses.Field, value: object) -> object:
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ConfigError(f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r} ({type(value).__name__})")
+        raise ConfigError(
+            f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r} ({type(value).__name__})"
+        )
     wrong = (
         (rules["choices"] and value not in rules["choices"])
         or (kind is float and not math.isfinite(value))

@@ -107,9 +107,7 @@ def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type
         (n is None and m > 0) or n == m for n, m in zip(shape, array.shape, strict=False)
     )
     if not fits or array.dtype != dtype:
-        raise DataError(
-            f"{name} in {path} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {wanted}"
-        )
+        raise DataError(f"{name} in {path} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {wanted}")
     return array
 
 

@@ -1,9 +1,9 @@
 """The model, one screen: encode, estimate velocity, roll out, decode, compare (paper-spec, section 1).
 
-    frames 1..L+P  --encoder-->   positions      (B, L+P, K, 2)
-    positions 1..L --velocity-->  state at L     (B, K, 2) twice
-    state at L     --physics-->   rollout        (B, T-L, K, 2)
-    decoder(positions) = reconstruction of frames 1..L+P, decoder(rollout) = prediction of frames L+1..T
+frames 1..L+P  --encoder-->   positions      (B, L+P, K, 2)
+positions 1..L --velocity-->  state at L     (B, K, 2) twice
+state at L     --physics-->   rollout        (B, T-L, K, 2)
+decoder(positions) = reconstruction of frames 1..L+P, decoder(rollout) = prediction of frames L+1..T
 """
 
 from __future__ import annotations

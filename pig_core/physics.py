@@ -8,7 +8,7 @@ Positions and velocities are (..., K, 2) tensors in pixels and pixels per second
 from __future__ import annotations
 
 import math
-from typing import Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn

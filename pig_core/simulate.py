@@ -18,7 +18,6 @@ MAX_BATCHES = 2000  # give up after so many candidates: the parameters asked for
 States = tuple[np.ndarray, np.ndarray]  # positions and velocities, (n, K, 2) each
 
 
-
 def _directions(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Unit vectors (*shape, 2), uniform in angle."""
     angle = rng.uniform(0, 2 * np.pi, shape)

@@ -6,9 +6,9 @@ A task is facts only; how it is learned lives in :mod:`pig_core.config`, how it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Mapping
 
 
 @dataclass(frozen=True)

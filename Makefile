@@ -1,0 +1,40 @@
+# make report | make test | make lab; everything else is a step of these.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# The run that the page shows; apart from the folders that a user's own runs get.
+RUN := reports/runs/spring_color/report
+
+.PHONY: report test lint lab clean
+.DELETE_ON_ERROR:
+
+report: reports/index.html
+	@echo "The report is reports/index.html"
+
+reports/index.html: $(RUN)/train.ipynb reports/template/index.html.j2 reports/template/page.css pig_core/page.py
+	$(BIN)/python -m pig_core.page $< $@
+
+$(RUN)/train.ipynb: notebooks/train.ipynb $(wildcard pig_core/*.py) | $(INSTALLED)
+	mkdir -p $(RUN)
+	$(BIN)/papermill notebooks/train.ipynb $(RUN)/partial.ipynb -k python3 --log-output \
+		-p task spring_color -p save_dir $(RUN) -p overwrite True
+	mv $(RUN)/partial.ipynb $@
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab notebooks
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv data reports/runs reports/index.html

@@ -1,0 +1,218 @@
+"""One run from options to results: the folder it owns, what it did, and where it came from.
+
+``python -m pig_core`` and ``notebooks/train.ipynb`` both are: ``Run.start``, ``train``, ``evaluate``, ``save``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from . import artifacts
+from .checkpoint import CHECKPOINT, load_model, save_model
+from .config import Config
+from .data import load_frames, to_video
+from .errors import RunError
+from .evaluation import Evaluation, evaluate, judge
+from .files import project_root, write_json
+from .model import PAIG, build_model
+from .stages import training_frames
+from .tasks import TASKS
+from .training import Curves, describe, train
+
+METRICS = "metrics.json"
+BACKGROUND_FRAMES = 300  # frames the background is estimated from
+
+
+@dataclass
+class Run:
+    """A run in progress. Make it with :meth:`start`."""
+
+    config: Config
+    folder: Path
+    model: PAIG
+    frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
+    curves: Curves = field(default_factory=list)
+    train_seconds: float = 0.0
+    metrics: dict[str, object] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+
+    @classmethod
+    def start(cls, config: Config) -> Run:
+        """Check everything that can go wrong, claim the folder, load (or simulate) the data, build the model.
+
+        Raises:
+            RunError, DataError: before anything is written, with one sentence on what to change.
+        """
+        device = choose_device(config.device)
+        torch.manual_seed(config.seed)
+        torch.backends.cudnn.deterministic = True
+        folder = choose_folder(config)
+        if config.test_mode and not config.use_ckpt:
+            raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
+        source = Path(config.ckpt_dir) if config.ckpt_dir else folder
+        if config.use_ckpt and not (source / CHECKPOINT).is_file():
+            raise RunError(
+                f"there is no checkpoint {source / CHECKPOINT}: set ckpt_dir to the folder of a finished run"
+            )
+        length = TASKS[config.task].train_length
+        print(f"data: {config.task}, {length} frames a sequence", flush=True)
+        frames = training_frames(config, load_frames(config, "train", length)).to(device)
+        model = build_model(config, estimate_background(config, frames)).to(device)
+        if config.use_ckpt:
+            load_model(source / CHECKPOINT, model, config)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the folder {folder}: {error.strerror}") from error
+        return cls(config, folder, model, frames)
+
+    def train(self) -> Curves:
+        """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind."""
+        if self.config.test_mode:
+            return self.curves
+        started = time.perf_counter()
+        self.curves = train(self.model, self.config, self.frames, self._after_epoch)
+        self.train_seconds = time.perf_counter() - started
+        self._log(f"trained {len(self.frames)} sequences in {self.train_seconds:.1f} s")
+        save_model(self.folder / CHECKPOINT, self.model, self.config)
+        return self.curves
+
+    def evaluate(self) -> dict[str, object]:
+        """Evaluate on the long test file and gather ``metrics.json``'s content."""
+        self.evaluation = evaluate(self.model, self.config)
+        judged = judge(self.evaluation.metrics, self.model.physics.values(), self.config)
+        self.metrics = {
+            "task": self.config.task,
+            "recipe": self.config.recipe,
+            "seed": self.config.seed,
+            **judged,
+            "steps": {name: n for name, n in self._steps().items() if n},
+            "train_seconds": self.train_seconds,
+            **provenance(next(self.model.parameters()).device),
+            "config": dataclasses.asdict(self.config),
+        }
+        self._log_losses("test", self.evaluation.metrics)
+        return self.metrics
+
+    def save(self) -> Path:
+        """Write everything a run leaves behind (paper-spec, section 6); ``metrics.json`` last: it marks the end."""
+        if self.evaluation is None:
+            raise RunError("nothing to save yet: call evaluate() first")
+        artifacts.write_all(self.folder, self.model, self.evaluation)
+        write_json(self.folder / "curves.json", self.curves)
+        write_json(self.folder / METRICS, self.metrics)
+        return self.folder
+
+    def _steps(self) -> dict[str, int]:
+        return {point["stage"]: point["step"] + 1 for point in self.curves}
+
+    def _after_epoch(self, epoch: int) -> None:
+        """The joint stage's evaluations on the validation split, and its checkpoints."""
+        if epoch % self.config.eval_every_n_epochs == 0 or epoch == self.config.epochs:
+            validation = evaluate(self.model, self.config, "valid", TASKS[self.config.task].train_length)
+            self._log_losses(f"epoch {epoch}", validation.metrics)
+        if epoch % self.config.save_every_n_epochs == 0:
+            save_model(self.folder / CHECKPOINT, self.model, self.config)
+
+    def _log_losses(self, when: str, metrics: dict[str, object]) -> None:
+        names = ("recons_loss", "pred_loss", "extrap_loss")
+        losses = "  ".join(f"eval_{name}: {metrics[name]:.4f}" for name in names if name in metrics)
+        self._log(f"{when}  {losses}  {describe(self.model.physics.values())}")
+
+    def _log(self, line: str) -> None:
+        try:
+            with (self.folder / "log.txt").open("a") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder / 'log.txt'}: {error.strerror}") from error
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to run on; "auto" is a CUDA GPU if there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RunError("device is cuda, but PyTorch finds no GPU here: set device to auto or cpu")
+    return torch.device(name)
+
+
+def choose_folder(config: Config) -> Path:
+    """The folder of this run, checked: a named one must not hold a run yet, an unnamed one gets a free number.
+
+    Raises:
+        RunError: if ``save_dir`` holds a run and neither ``overwrite`` nor a checkpoint option allows that.
+    """
+    if not config.save_dir:
+        base = project_root() / "reports" / "runs" / config.task / f"{config.recipe}-s{config.seed}"
+        if config.overwrite or (config.use_ckpt and not config.ckpt_dir):
+            return base
+        numbered = (base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))
+        return next(folder for folder in (base, *numbered) if not folder.exists())
+    folder = Path(config.save_dir)
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"save_dir {folder} is a file, not a folder")
+    keeps = [name for name in (METRICS, CHECKPOINT) if (folder / name).exists()]
+    if keeps and not (config.overwrite or (config.use_ckpt and not config.ckpt_dir)):
+        raise RunError(f"{folder} already holds a run ({keeps[0]}): choose another save_dir or set overwrite=True")
+    return folder
+
+
+def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
+    """What the picture shows where nothing moves, (C, S, S) in [0, 1], from random training frames."""
+    if config.background_init == "network":
+        return None
+    flat = frames.flatten(0, 1)
+    index = torch.randperm(len(flat), generator=torch.Generator().manual_seed(config.seed))[:BACKGROUND_FRAMES]
+    images = to_video(flat[index.to(flat.device)], config.color)
+    return images.median(0).values if config.background_init == "median_frame" else images.mean(0)
+
+
+def provenance(device: torch.device) -> dict[str, object]:
+    """Where a result comes from: device, versions and commit."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{_processor()}, {torch.get_num_threads()} threads"
+    return {"device": f"{device.type}: {name}", "versions": _versions(), "commit": _commit()}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    try:
+        own = version("pig-core")
+    except PackageNotFoundError:
+        own = "not installed"
+    return {"pig_core": own, "python": platform.python_version(), "torch": torch.__version__, "system": sys.platform}
+
+
+def _commit() -> str:
+    """The checkout's commit, with "+changes" if files differ from it; "unknown" without git."""
+    root = project_root()
+    try:
+        head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            ["git", "-C", root, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    if head.returncode:
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
