@@ -45,6 +45,7 @@ def template_sheet(model: PAIG) -> Tensor:
     return torch.cat([top, below], -2)
 
 
+@torch.no_grad()
 def write_all(folder: Path, model: PAIG, evaluation: Evaluation) -> None:
     """Write example0..4.jpg, rollout.gif, templates.jpg, outputs.npz and extra_outputs.npz into ``folder``."""
     for i in range(min(EXAMPLES, len(evaluation.video))):
@@ -64,11 +65,15 @@ def write_all(folder: Path, model: PAIG, evaluation: Evaluation) -> None:
         positions=output.positions.numpy(), rollout=output.rollout.numpy(), rollout_vel=output.rollout_vel.numpy(),
     )  # fmt: skip
     decoder = model.decoder
+    learned = {
+        "templates": decoder.template(),
+        "contents": decoder.content().sigmoid(),
+        "background": decoder.background(),
+    }
     _write_npz(
         folder / "extra_outputs.npz",
         masks=output.masks.half().numpy(), all_positions=evaluation.positions, all_rollouts=evaluation.rollout,
-        templates=decoder.template().detach().cpu().numpy(), contents=decoder.content().sigmoid().detach().cpu().numpy(),
-        background=decoder.background().detach().cpu().numpy(),
+        **{name: tensor.cpu().numpy() for name, tensor in learned.items()},
     )  # fmt: skip
 
 

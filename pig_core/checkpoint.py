@@ -21,8 +21,9 @@ CHECKPOINT = "checkpoint.safetensors"
 
 # Options that shape the model: a checkpoint made with other values of these has other weights.
 MODEL_OPTIONS = (
-    "task", "color", "encoder_type", "unet_base", "unet_poolings", "mask_pooling", "decoder_type",
-    "coordinates", "window_edge", "velocity_type", "alt_vel", "cell_type", "logit_gain", "substeps",
+    "task", "color", "encoder_type", "unet_base", "unet_poolings", "mask_pooling", "mask_background", "decoder_type",
+    "coordinates", "window_edge", "velocity_type", "alt_vel", "cell_type",
+    "recurrent_units", "lstm_layers", "logit_gain", "substeps",
 )  # fmt: skip
 
 

@@ -120,6 +120,11 @@ class Config:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         self.true_parameters()  # refuses a malformed truth
+        if self.cell_type == "lstm" and (self.velocity_type == "fit" or self.backward_loss):
+            raise ConfigError(
+                "cell_type lstm cannot run backwards in time: set velocity_type to difference_mlp or mlp "
+                f"(now {self.velocity_type}) and backward_loss to 0 (now {self.backward_loss:g})"
+            )
 
     def true_parameters(self) -> dict[str, float]:
         """The physical parameters that the data is simulated with (for simulation and judgement only)."""
@@ -158,6 +163,7 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
             "decoder_steps": 0,
             "vision_steps": 0,
             "dynamics_steps": 0,
+            "backward_loss": 0.0,
             "physics_lr_scale": 1.0,
             "epochs": 500,
             "base_lr": 6e-4,

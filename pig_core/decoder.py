@@ -89,7 +89,11 @@ class Decoder(nn.Module):
         return self.background_logits().sigmoid()
 
     def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Contents (N, K, C, S, S), black outside the window, and mask logits (N, K, S, S) of objects at positions (N, K, 2)."""
+        """Objects at positions (N, K, 2), pixels, each on its own.
+
+        Returns:
+            contents (N, K, C, S, S), black outside the template's window, and mask logits (N, K, S, S).
+        """
         coordinates = self.place(positions, self.log_sigma.exp(), self.image_size, self.template_size)
         weights = bilinear_weights(coordinates, self.template_size, self.cut)  # (N, K, 2, S, h)
         across, down = weights[:, :, :1], weights[:, :, 1:]  # x is the column, y the row

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .blackbox import LSTMDynamics
 from .config import Config
 from .decoder import Decoder
 from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
@@ -50,7 +51,10 @@ class PAIG(nn.Module):
         self.decoder = Decoder(k, channels, size, config.coordinates, config.window_edge)
         velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
         self.velocity = velocity(task.input_steps, k, task.dt)
-        self.physics = PHYSICS[task.physics](task.dt, config.substeps, size, task.radius)
+        if config.cell_type == "lstm":
+            self.physics = LSTMDynamics(k, config.recurrent_units, config.lstm_layers, size)
+        else:
+            self.physics = PHYSICS[task.physics](task.dt, config.substeps, size, task.radius)
 
     def forward(self, video: Tensor) -> Output:
         """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L."""
@@ -103,6 +107,12 @@ def build_model(config: Config, background: Tensor | None = None) -> PAIG:
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
             nn.init.zeros_(module.bias)
+        if isinstance(module, nn.LSTM):
+            for parameter in module.parameters():
+                if parameter.dim() > 1:
+                    nn.init.xavier_uniform_(parameter, generator=generator)
+                else:
+                    nn.init.zeros_(parameter)
     if isinstance(model.velocity, DifferenceVelocity):  # starts as the plain difference
         nn.init.zeros_(model.velocity.mlp[-1].weight)
     if background is not None:

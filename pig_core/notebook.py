@@ -6,6 +6,7 @@ import ast
 import dataclasses
 from collections.abc import Sequence
 
+from IPython import get_ipython
 from IPython.display import Markdown
 
 from .config import Config, make_config
@@ -33,6 +34,12 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
                 names = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
                 options.update({name: namespace[name] for name in names})
     return make_config(**{name: value for name, value in options.items() if value is not None})
+
+
+def notebook_config() -> Config:
+    """The options of the notebook that calls this; see :func:`config_from_cells`."""
+    variables = get_ipython().user_ns
+    return config_from_cells(variables["In"], variables)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -74,8 +81,10 @@ def results_table(metrics: dict[str, object]) -> Markdown:
 def verdict(metrics: dict[str, object]) -> Markdown:
     """One paragraph that says what the numbers of this run mean."""
     if not metrics["discovered"]:
-        return Markdown("**The objects were not found in this run**: the reconstruction is not better than a part of "
-                        "the picture left empty. Whatever the parameters say, they do not measure anything yet.")  # fmt: skip
+        return Markdown(
+            "**The objects were not found in this run**: the reconstruction is not better than a picture with a part "
+            "left empty. Whatever the parameters say, they do not measure anything yet."
+        )
     errors = metrics["parameter_error"]
     worst = max(errors.values(), key=abs, default=None)
     measured = "there is no parameter to measure" if worst is None else (

@@ -7,6 +7,8 @@ import html
 import io
 import json
 import uuid
+from pathlib import Path
+from string import Template
 
 import imageio.v3 as imageio
 import numpy as np
@@ -16,35 +18,7 @@ from IPython.display import HTML
 from .artifacts import comparison, to_picture
 from .evaluation import Evaluation
 
-# Plain JavaScript on one <canvas>; every player has its own id, so that a page can hold many.
-_PAGE = """
-<figure class="pig-player" id="{id}" style="margin:1em 0;max-width:{width}px">
-  <canvas width="{width}" height="{height}" role="img" aria-label="{alt}" style="width:100%;image-rendering:pixelated;border-radius:6px"></canvas>
-  <div style="display:flex;gap:.6em;align-items:center;font:14px sans-serif">
-    <button type="button" aria-label="play or pause" style="min-width:5.5em;padding:.3em">&#10074;&#10074; pause</button>
-    <input type="range" min="0" max="{last}" value="0" aria-label="frame" style="flex:1">
-    <output style="min-width:9em"></output>
-  </div>
-  <figcaption style="font:13px sans-serif;opacity:.8">{caption}</figcaption>
-</figure>
-<script>
-(() => {{
-  const root = document.getElementById("{id}"), canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
-  const button = root.querySelector("button"), slider = root.querySelector("input"), text = root.querySelector("output");
-  const labels = {labels}, sheet = new Image();
-  let playing = true, frame = 0;
-  const show = () => {{
-    pen.drawImage(sheet, 0, frame * {height}, {width}, {height}, 0, 0, {width}, {height});
-    slider.value = frame; text.textContent = labels[frame]; root.dataset.frame = frame;
-  }};
-  const setPlaying = value => {{ playing = value; button.textContent = value ? "\\u275A\\u275A pause" : "\\u25B6 play"; }};
-  button.onclick = () => setPlaying(!playing);
-  slider.oninput = () => {{ setPlaying(false); frame = Number(slider.value); show(); }};
-  sheet.onload = () => {{ show(); setInterval(() => {{ if (playing) {{ frame = (frame + 1) % labels.length; show(); }} }}, {pause}); }};
-  sheet.src = "{sheet}";
-}})();
-</script>
-"""
+_PAGE = Template((Path(__file__).parent / "player.html").read_text())
 
 
 def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: int = 200) -> HTML:
@@ -53,15 +27,14 @@ def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: in
     file = io.BytesIO()
     imageio.imwrite(file, sheet, extension=".png")
     return HTML(
-        _PAGE.format(
+        _PAGE.substitute(
             id=f"player-{uuid.uuid4().hex[:8]}",
             width=frames.shape[2],
             height=frames.shape[1],
             last=len(frames) - 1,
             labels=json.dumps(labels),
             pause=milliseconds,
-            alt=html.escape(caption, quote=True),
-            caption=html.escape(caption),
+            caption=html.escape(caption, quote=True),
             sheet="data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
         )
     )

@@ -126,10 +126,11 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
         index = index.to(positions.device)
         pos, vel = model.velocity(positions[index, :steps_in], model.physics)
         ahead, _ = model.physics.rollout(pos, vel, after.shape[1])
-        back, _ = model.physics.rollout(pos, vel, before.shape[1], backwards=True)
-        forward_loss = (ahead - after[index]).square().sum((-2, -1)).mean()
-        backward_loss = (back - before[index]).square().sum((-2, -1)).mean()
-        return {"loss": forward_loss + config.backward_loss * backward_loss, "position_loss": forward_loss}
+        loss = position_loss = (ahead - after[index]).square().sum((-2, -1)).mean()
+        if config.backward_loss:
+            back, _ = model.physics.rollout(pos, vel, before.shape[1], backwards=True)
+            loss = loss + config.backward_loss * (back - before[index]).square().sum((-2, -1)).mean()
+        return {"loss": loss, "position_loss": position_loss}
 
     groups = _physics_groups(model, config, config.dynamics_lr, list(model.velocity.parameters()))
     schedule = _linear_decay(config.dynamics_steps, 0.5, 0.01) if config.anneal_lr else lambda step: 1.0
