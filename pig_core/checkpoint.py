@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .config import Config
@@ -31,7 +31,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object
     """Write tensors and a JSON description into one file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {"pig_core": json.dumps({"format": FORMAT, **about})})
+        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **about})}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:

@@ -1,0 +1,58 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pig_core.config import make_config
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+
+# A run of seconds: every stage is passed through, nothing is learned.
+TINY = {
+    "n_train": 60,
+    "n_eval": 12,
+    "simulate": True,
+    "locality_steps": 2,
+    "decoder_steps": 2,
+    "vision_steps": 2,
+    "dynamics_steps": 2,
+    "dynamics_batch": 16,
+}
+
+
+def golden(name: str) -> dict[str, np.ndarray]:
+    """Vectors computed by the authors' implementation; a user's checkout does not have them."""
+    path = GOLDEN / name
+    if not path.is_file():
+        pytest.skip(f"the authors' reference vectors are not here ({path})")
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A folder that small data files are simulated into, once for all tests."""
+    return tmp_path_factory.mktemp("datasets")
+
+
+@pytest.fixture
+def tiny(data_dir):
+    """make_config for runs of seconds, e.g. ``tiny("3bp_color", seed=1)``."""
+
+    def make(task="spring_color", recipe="improved", **options):
+        return make_config(task, recipe, **{"data_dir": str(data_dir), **TINY, **options})
+
+    return make

@@ -1,0 +1,109 @@
+"""Options: recipes, refusals, and the command line that takes them."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from pig_core.config import RECIPES, Config, make_config
+from pig_core.errors import ConfigError
+from pig_core.tasks import TASKS
+
+
+def test_defaults_are_the_improved_recipe():
+    assert make_config() == Config()
+    assert make_config().recipe == "improved"
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_serves_every_task(task, recipe):
+    config = make_config(task, recipe)
+    assert (config.task, config.recipe) == (task, recipe)
+
+
+def test_paper_values_are_the_specifications():
+    rates = {"bouncing_balls": 3e-4, "spring_color": 6e-4, "spring_color_half": 6e-4, "3bp_color": 1e-3}
+    rates["mnist_spring_color"] = 6e-4
+    weights = {"bouncing_balls": 2, "spring_color": 3, "spring_color_half": 3, "mnist_spring_color": 3, "3bp_color": 5}
+    for task in TASKS:
+        config = make_config(task, "paper")
+        assert (config.base_lr, config.autoencoder_loss) == (rates[task], weights[task])
+        assert (config.epochs, config.batch_size, config.optimizer) == (500, 100, "rmsprop")
+        assert config.locality_steps == config.decoder_steps == config.vision_steps == config.dynamics_steps == 0
+
+
+def test_every_difference_between_the_recipes_can_be_switched_alone():
+    paper, improved = (make_config(recipe=r, velocity_type="mlp", backward_loss=0) for r in ("paper", "improved"))
+    for field in dataclasses.fields(Config):
+        value = getattr(paper, field.name)
+        if field.name != "recipe" and value != getattr(improved, field.name):
+            assert getattr(dataclasses.replace(improved, **{field.name: value}), field.name) == value
+
+
+def test_none_means_as_the_recipe_says():
+    assert make_config(recipe="paper", epochs=None).epochs == 500
+    assert make_config(recipe="paper", epochs=3).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"task": "spring_colour"}, "task must be a text out of bouncing_balls, .*did you mean 'spring_color'"),
+        ({"recipe": "best"}, "recipe must be a text out of improved, paper, got 'best'"),
+        ({"bathc_size": 3}, "unknown option 'bathc_size'; did you mean 'batch_size'. Allowed: task, recipe, seed"),
+        ({"color": "false"}, r"color must be True or False, got 'false' \(str\)"),
+        ({"color": 0}, "color must be True or False, got 0"),
+        ({"seed": True}, "seed must be a whole number of at least 0, got True"),
+        ({"seed": 1.5}, "seed must be a whole number of at least 0, got 1.5"),
+        ({"batch_size": -100}, "batch_size must be a whole number of at least 1, got -100"),
+        ({"batch_size": "100"}, "batch_size must be a whole number .*got '100'"),
+        ({"base_lr": 0}, "base_lr must be a number above 0"),
+        ({"base_lr": float("nan")}, "base_lr must be a number above 0, got nan"),
+        ({"save_dir": 7}, "save_dir must be a text, got 7"),
+        ({"optimizer": "none"}, "optimizer must be a text out of adam, rmsprop, momentum, sgd"),
+        ({"truth": "g=3"}, "spring_color allows k=<positive number>, l=<positive number>"),
+        ({"truth": "k=-1"}, "truth has 'k=-1'"),
+        ({"truth": "l"}, "truth has 'l'"),
+        ({"task": "bouncing_balls", "truth": "k=4"}, "the task has no parameters"),
+        ({"cell_type": "lstm"}, "cannot run backwards in time"),
+    ],
+)
+def test_bad_options_are_refused_by_name(options, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        make_config(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_cannot_be_changed_afterwards():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_config().seed = 3
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "pig_core", *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--task", "spring"], "ConfigError: task must be"),
+        (["--seed", "-1"], "ConfigError: seed must be a whole number of at least 0, got -1"),
+        (["--seed", "one"], "invalid int value: 'one'"),
+        (["--color", "maybe"], "must be True or False, got 'maybe'"),
+        (["--bathc_size", "3"], "unrecognized arguments: --bathc_size"),
+        (["--data_dir", "/nowhere"], "DataError: data file /nowhere/spring_color/"),
+        (["--test_mode", "True"], "RunError: test_mode evaluates a checkpoint: set use_ckpt=True"),
+    ],
+)
+def test_the_command_line_refuses_in_one_sentence(arguments, says):
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_line_explains_every_option():
+    text = command("--help").stdout
+    assert all(f"--{field.name} " in text for field in dataclasses.fields(Config))

@@ -1,0 +1,103 @@
+"""Notebooks as users run them: papermill from the command line, in a folder of their own, with right and wrong options."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from pig_core.config import ConfigError, make_config
+from pig_core.notebook import config_from_cells
+
+from .conftest import TINY
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TRAIN = ROOT / "notebooks" / "train.ipynb"
+# The options of the authors' command line, all of which are parameters here under the same names.
+AUTHORS_OPTIONS = """task epochs batch_size save_dir use_ckpt ckpt_dir base_lr anneal_lr optimizer save_every_n_epochs
+eval_every_n_epochs print_interval debug test_mode recurrent_units lstm_layers cell_type encoder_type decoder_type
+autoencoder_loss alt_vel color datapoints""".split()
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def parameters_of(notebook):
+    [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    return cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_in_git_are_clean(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert not [c for c in code if c.outputs or c.execution_count]
+    assert len(code) <= len([c for c in notebook.cells if c.cell_type == "markdown"]) + 3
+    for cell in code:
+        assert not [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+        assert len(cell.source.splitlines()) <= 12 or "parameters" in cell.metadata.tags
+
+
+def test_the_parameters_cell_has_the_authors_options_and_no_defaults_of_its_own():
+    source = parameters_of(read(TRAIN))
+    values = {}
+    exec(source, values)
+    values.pop("__builtins__")
+    assert set(AUTHORS_OPTIONS) <= values.keys()
+    assert {n: v for n, v in values.items() if v is not None} == {
+        "task": "spring_color",
+        "recipe": "improved",
+        "seed": 0,
+    }
+    assert config_from_cells([source], values) == make_config()
+    for line in source.splitlines()[1:]:
+        assert "  # " in line, f"no comment: {line}"
+
+
+def test_misspelt_names_are_refused_in_whichever_parameter_cell():
+    with pytest.raises(ConfigError, match="unknown option 'sead'; did you mean 'seed'"):
+        config_from_cells(["# Parameters\ntask = 'spring_color'", "# Parameters\nsead = 3"], {"task": "x", "sead": 3})
+    # Names from other cells are no options, however often cells are run.
+    assert config_from_cells(["# Parameters\nseed = 3", "sead = 4", "# Parameters\nseed = 5"], {"seed": 5}).seed == 5
+
+
+def papermill(out, *arguments, cwd=ROOT):
+    command = [str(Path(sys.executable).with_name("papermill")), str(TRAIN), str(out), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=cwd)
+
+
+def test_train_runs_from_another_folder_with_papermills_parameters(tmp_path, data_dir):
+    options = {**TINY, "data_dir": data_dir, "save_dir": "run", "seed": 3}
+    done = papermill(tmp_path / "out.ipynb", *(x for n, v in options.items() for x in ("-p", n, str(v))), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run" / "metrics.json").is_file()
+    outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 7
+    text = "".join(o["text"] for o in outputs if o.output_type == "stream")
+    assert "dynamics  step     2/2" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-p", "task", "spring_colour"], "did you mean 'spring_color'"),
+        (["-p", "color", "false"], "color must be True or False, got 'false'"),
+        (["-p", "sead", "1"], "unknown option 'sead'; did you mean 'seed'"),
+        (["-p", "batch_size", "-3"], "batch_size must be a whole number of at least 1, got -3"),
+    ],
+)
+def test_wrong_options_are_refused_in_the_first_seconds(arguments, says, tmp_path):
+    started = time.monotonic()
+    done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path)
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert "ConfigError" in done.stderr
+    assert time.monotonic() - started < 60  # far from the minutes of a training, however busy the machine
+    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]

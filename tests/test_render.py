@@ -1,0 +1,56 @@
+"""Frames against scikit-image's own resize and against frames of the authors' generator."""
+
+import numpy as np
+import pytest
+from skimage.transform import resize
+
+from pig_core.render import draw_discs
+
+from .conftest import golden
+
+
+def slow_disc(size, x, y, radius=2.0):
+    """One disc drawn ten times too large and shrunk, as the specification says it."""
+    rows, columns = np.mgrid[: 10 * size, : 10 * size]
+    large = (rows - np.floor(10 * y)) ** 2 + (columns - np.floor(10 * x)) ** 2 < (10 * radius) ** 2
+    return (resize(large.astype(float), (size, size), anti_aliasing=True) * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [32, 36])
+def test_a_disc_is_what_resize_makes_of_it_also_at_the_border(size, rng):
+    centres = rng.uniform(1.0, size - 1.0, (12, 2, 2))
+    centres[0] = [[2.0, 2.0], [size - 2.0, size - 2.0]]
+    frames = draw_discs(centres, size)
+    for frame, objects in zip(frames, centres, strict=True):
+        for channel, (x, y) in zip((2, 1), objects, strict=True):
+            np.testing.assert_array_equal(frame[..., channel], slow_disc(size, x, y))
+        assert not frame[..., 0].any()
+
+
+def test_x_is_the_column_and_the_corner_is_the_origin():
+    frame = draw_discs(np.array([[[24.0, 8.0]]]), 32)[0, ..., 2].astype(float)
+    rows, columns = np.mgrid[:32, :32] + 0.5
+    assert (frame * columns).sum() / frame.sum() == pytest.approx(24.0, abs=0.06)
+    assert (frame * rows).sum() / frame.sum() == pytest.approx(8.0, abs=0.06)
+
+
+@pytest.mark.parametrize(("task", "objects"), [("spring_color", 2), ("3bp_color", 3)])
+def test_discs_of_the_authors_generator_are_among_the_hundred_phases(task, objects):
+    vectors = golden(f"{task}_forward_and_12_steps.npz")
+    frames = np.concatenate([vectors["batch"], vectors["train/batches"]])
+    size = frames.shape[2]
+    frames = frames.reshape(-1, size, size, 3)[:: 7 if objects == 2 else 13]
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    steps = np.arange(-1, 2) * 0.1
+    for frame in frames:
+        for channel in (2, 1, 0)[:objects]:
+            disc = frame[..., channel].astype(float)
+            x, y = ((disc * axis).sum() / disc.sum() for axis in (columns, rows))
+            near = np.stack(np.meshgrid(x + steps, y + steps), -1).reshape(-1, 1, 2)
+            candidates = draw_discs(near, size)[..., 2].astype(int)
+            assert np.abs(candidates - disc).max(axis=(1, 2)).min() <= 1, (x, y)
+
+
+def test_more_objects_than_channels_are_refused():
+    with pytest.raises(ValueError, match="at most 3"):
+        draw_discs(np.zeros((1, 4, 2)), 32)

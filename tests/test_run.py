@@ -1,0 +1,182 @@
+"""A run from options to files: what it leaves behind, what it refuses, and that it can be repeated."""
+
+import dataclasses
+import json
+import resource
+import subprocess
+import sys
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+
+from pig_core.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
+from pig_core.data import load_frames, to_video
+from pig_core.errors import RunError
+from pig_core.model import build_model
+from pig_core.run import Run, choose_folder
+
+LEFT_BEHIND = {
+    "log.txt", "metrics.json", "curves.json", CHECKPOINT, "templates.jpg", "rollout.gif", "outputs.npz",
+    "extra_outputs.npz", *(f"example{i}.jpg" for i in range(5)),
+}  # fmt: skip
+
+
+def finish(config):
+    run = Run.start(config)
+    run.train()
+    run.evaluate()
+    run.save()
+    return run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, data_dir):
+    """One finished tiny run."""
+    from .conftest import TINY, make_config
+
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    return finish(make_config(data_dir=str(data_dir), save_dir=str(folder), **TINY))
+
+
+def test_a_run_leaves_behind_what_the_authors_users_know(done):
+    assert {p.name for p in done.folder.iterdir()} == LEFT_BEHIND
+    metrics = json.loads((done.folder / "metrics.json").read_text())
+    wanted = {
+        "task", "recipe", "seed", "config", "learned", "truth", "recons_loss", "pred_loss", "extrap_loss", "discovered",
+        "predicted", "steps", "train_seconds", "device", "versions", "commit",
+    }  # fmt: skip
+    assert wanted <= metrics.keys()
+    assert metrics["config"] == dataclasses.asdict(done.config)
+    assert metrics["truth"] == {"k": 4.0, "l": 6.0}
+    assert metrics["learned"].keys() == {"k", "l"}
+    assert len(metrics["pred_loss_per_step"]) == len(metrics["ssim_per_step"]) == 26
+    assert "eval_recons_loss" in (done.folder / "log.txt").read_text()
+
+
+def test_pictures_and_arrays_show_the_same_thing(done):
+    with np.load(done.folder / "outputs.npz", allow_pickle=False) as file:
+        video, prediction = file["input"], file["prediction"]
+    assert video.shape == (12, 30, 32, 32, 3)
+    assert prediction.shape == (12, 26, 32, 32, 3)
+    assert len(imageio.imread(done.folder / "rollout.gif")) == 30
+    picture = imageio.imread(done.folder / "example1.jpg")  # rows: prediction, truth, reconstruction
+    assert picture.shape == (3 * 128, 30 * 128, 3)
+    truth = picture[128:256].reshape(128, 30, 128, 3).swapaxes(0, 1)[:, ::4, ::4].astype(int)
+    assert np.abs(truth - video[1]).mean() < 4
+
+
+def test_reported_losses_are_those_of_the_videos(done):
+    """Recomputed from the checkpoint by hand, frame by frame."""
+    model = build_model(done.config)
+    load_model(done.folder / CHECKPOINT, model, done.config)
+    video = to_video(load_frames(done.config, "test", 30))
+    with torch.no_grad():
+        output = model(video)
+    error = (output.prediction - video[:, 4:]).square().sum((2, 3, 4))
+    assert done.metrics["pred_loss"] == pytest.approx(error[:, :6].mean().item(), rel=1e-4)
+    assert done.metrics["extrap_loss"] == pytest.approx(error[:, 6:].mean().item(), rel=1e-4)
+    recons = (output.recons - video[:, :10]).square().sum((2, 3, 4)).mean().item()
+    assert done.metrics["recons_loss"] == pytest.approx(recons, rel=1e-4)
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit(done, tmp_path):
+    again = finish(dataclasses.replace(done.config, save_dir=str(tmp_path / "again")))
+    first, second = (load_tensors(run.folder / CHECKPOINT)[0] for run in (done, again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = finish(dataclasses.replace(done.config, save_dir=str(tmp_path / "other"), seed=1))
+    assert other.metrics["recons_loss"] != done.metrics["recons_loss"]
+
+
+def test_test_mode_gives_the_same_numbers_from_a_checkpoint(done, tmp_path):
+    config = dataclasses.replace(
+        done.config, save_dir=str(tmp_path / "test"), test_mode=True, use_ckpt=True, ckpt_dir=str(done.folder)
+    )
+    tested = finish(config)
+    for name in ("recons_loss", "pred_loss", "extrap_loss", "learned"):
+        assert tested.metrics[name] == done.metrics[name]
+
+
+def test_the_paper_recipe_runs_evaluates_and_saves(tiny, tmp_path):
+    run = finish(tiny(recipe="paper", epochs=2, batch_size=20, locality_steps=0, decoder_steps=0, vision_steps=0,
+                      dynamics_steps=0, save_dir=str(tmp_path / "paper"), save_every_n_epochs=1))  # fmt: skip
+    assert run.metrics["steps"] == {"joint": 6}
+    log = (run.folder / "log.txt").read_text()
+    assert log.count("eval_pred_loss") == 3
+    joint = [p for p in run.curves if p["stage"] == "joint"]
+    assert joint[-1]["loss"] < joint[0]["loss"]
+
+
+def test_options_change_what_they_say(tiny, tmp_path):
+    plain = Run.start(tiny(save_dir=str(tmp_path / "a")))
+    fewer = Run.start(tiny(save_dir=str(tmp_path / "b"), datapoints=7, color=False, alt_vel=True))
+    assert (len(plain.frames), len(fewer.frames)) == (60, 7)
+    assert fewer.model.decoder.background().shape[0] == 1
+    assert type(fewer.model.velocity).__name__ == "LinearVelocity"
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_kept(done):
+    before = {p.name: p.read_bytes() for p in done.folder.iterdir()}
+    with pytest.raises(RunError, match=r"already holds a run .*choose another save_dir or set overwrite=True"):
+        Run.start(done.config)
+    assert {p.name: p.read_bytes() for p in done.folder.iterdir()} == before
+
+
+def test_unnamed_runs_get_folders_of_their_own(tiny, monkeypatch, tmp_path):
+    monkeypatch.setattr("pig_core.run.project_root", lambda: tmp_path)
+    first = choose_folder(tiny())
+    assert first == tmp_path / "reports" / "runs" / "spring_color" / "improved-s0"
+    first.mkdir(parents=True)
+    assert choose_folder(tiny()).name == "improved-s0-2"
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other task", "not finite", "foreign"])
+def test_bad_checkpoints_are_refused(damage, done, tmp_path, tiny):
+    path, config, says = tmp_path / CHECKPOINT, done.config, "damaged"
+    tensors, about = load_tensors(done.folder / CHECKPOINT)
+    if damage == "cut":
+        path.write_bytes((done.folder / CHECKPOINT).read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("not a checkpoint")
+    elif damage == "other task":
+        path.write_bytes((done.folder / CHECKPOINT).read_bytes())
+        config, says = tiny("3bp_color"), r"of another model: task='spring_color' \(here '3bp_color'\)"
+    elif damage == "not finite":
+        tensors["decoder.log_sigma"] = torch.tensor(float("nan"))
+        save_tensors(path, tensors, about)
+        says = "not finite"
+    elif damage == "foreign":
+        from safetensors.torch import save_file
+
+        save_file(tensors, path)
+        says = "this version reads format 1"
+    with pytest.raises(RunError, match=says):
+        load_model(path, build_model(config), config)
+
+
+def command(done, folder, *arguments, **kwargs):
+    options = {name: value for name, value in vars(done.config).items() if value != "" and name != "save_dir"}
+    line = [sys.executable, "-m", "pig_core", "--save_dir", str(folder), *arguments]
+    for name, value in options.items():
+        line += [f"--{name}", str(value)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300, **kwargs)
+
+
+def test_a_full_disk_gives_one_sentence_and_no_half_files(done, tmp_path):
+    """The file size limit stands in for a full disk: both refuse a write in the middle of a file."""
+    ended = command(
+        done, tmp_path / "full", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("RunError: cannot write")
+    assert "Traceback" not in ended.stderr
+    assert {p.name for p in (tmp_path / "full").iterdir()} <= {"log.txt"}
+
+
+def test_a_folder_that_cannot_be_made_gives_one_sentence(done, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    ended = command(done, tmp_path / "file" / "run")
+    assert ended.returncode == 2
+    assert "RunError: cannot make the folder" in ended.stderr
+    assert (tmp_path / "file").read_text() == "in the way"
