@@ -1,40 +1,15 @@
-"""Drawing objects into frames exactly as the authors' generator does, but thousands of times faster.
-
-The authors draw every frame ten times too large and shrink it with scikit-image's anti-aliased ``resize``
-(paper-spec, section 4). Shrinking is linear and separable: ``small = R @ large @ R.T``. A disc covers only 39
-large pixels, so a window of R around it is all that is needed.
-"""
+"""Drawing discs into frames exactly as the authors' generator does, but a thousand times faster."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
-from skimage.transform import resize
 
-SUPERSAMPLING = 10  # large pixels per pixel, for discs
+from .digits import draw_digits
+from .windows import shrink_windows
 
-
-@lru_cache
-def shrink_matrix(size: int, factor: int = SUPERSAMPLING) -> np.ndarray:
-    """The (size, factor * size) matrix R of the authors' anti-aliased resize along one axis."""
-    # Resizing the identity along its first axis only gives the matrix of that operation.
-    return resize(np.eye(factor * size), (size, factor * size), anti_aliasing=True)
-
-
-@lru_cache
-def _windows(size: int, half: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """For every large pixel c: the rows of R that a disc centred there reaches, restricted to its columns.
-
-    Returns:
-        first row of each window (factor*size,), and the windows (factor*size, width, 2*half+1).
-    """
-    factor = SUPERSAMPLING
-    matrix = np.pad(shrink_matrix(size), ((0, 0), (half, half)))  # what leaves the large image is not drawn
-    centres = np.arange(factor * size)
-    first = np.clip(centres // factor - width // 2, 0, size - width)
-    windows = [matrix[f : f + width, c : c + 2 * half + 1] for f, c in zip(first, centres, strict=True)]
-    return first, np.stack(windows)
+SUPERSAMPLING = 10  # large pixels per pixel
 
 
 def draw_discs(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarray:
@@ -55,10 +30,10 @@ def draw_discs(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarra
     disc = (span[:, None] ** 2 + span**2 < large**2).astype(np.float64)  # (2 half + 1, 2 half + 1)
     # The blur reaches 18 large pixels beyond the disc (4 sigma of 4.5), the interpolation 5 more.
     width = min(size, 2 * ((large + 18 + 5) // SUPERSAMPLING + 1))
-    first, windows = _windows(size, large - 1, width)
+    first, windows = shrink_windows(size, SUPERSAMPLING, len(disc), width)
 
-    large_xy = np.clip(np.floor(SUPERSAMPLING * centres).astype(np.int64), 0, SUPERSAMPLING * size - 1)
-    cx, cy = large_xy[..., 0], large_xy[..., 1]  # (N, K)
+    corner = np.floor(SUPERSAMPLING * centres).astype(np.int64) - (large - 1)
+    cx, cy = np.clip(corner + len(disc), 0, len(first) - 1).transpose(2, 0, 1)  # (N, K)
     patches = (windows @ disc)[cy] @ windows.transpose(0, 2, 1)[cx]  # (N, K, width, width)
     patches = (patches * 255.0).astype(np.uint8)
 
@@ -72,4 +47,4 @@ def draw_discs(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarra
 
 
 # What an object can look like: name -> draw(centres (N, K, 2), image size, radius) -> uint8 (N, S, S, 3).
-SPRITES = {"disc": draw_discs}
+SPRITES: dict[str, Callable[[np.ndarray, int, float], np.ndarray]] = {"disc": draw_discs, "digit": draw_digits}

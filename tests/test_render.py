@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
+from pig_core.digits import _pictures, draw_digits
 from pig_core.render import draw_discs
 
 from .conftest import golden
@@ -54,3 +55,26 @@ def test_discs_of_the_authors_generator_are_among_the_hundred_phases(task, objec
 def test_more_objects_than_channels_are_refused():
     with pytest.raises(ValueError, match="at most 3"):
         draw_discs(np.zeros((1, 4, 2)), 32)
+
+
+def slow_digits(x0, y0, x1, y1):
+    """Two digits over the photograph, drawn five times too large and shrunk, without any shortcut."""
+    opacity, large = _pictures(64)
+    large = np.pad(large.astype(float), ((0, 0), (200, 200), (200, 200)))
+    for j, (x, y) in enumerate([(x0, y0), (x1, y1)]):
+        column, row = int(np.floor(5 * x)) - 55 + 200, int(np.floor(5 * y)) - 55 + 200
+        window = large[:, row : row + 110, column : column + 110]
+        window += opacity[j] * (np.eye(3)[j][:, None, None] - window)
+    small = resize(large[:, 200:-200, 200:-200].transpose(1, 2, 0), (64, 64, 3), anti_aliasing=True)
+    return (small * 255).astype(np.uint8)
+
+
+def test_digits_are_blended_over_the_photograph_also_where_they_overlap_or_leave_the_image(rng):
+    centres = rng.uniform(2, 62, (10, 2, 2))
+    centres[0] = [[30.0, 30.0], [36.0, 33.0]]
+    frames = draw_digits(centres, 64)
+    for frame, objects in zip(frames, centres, strict=True):
+        # float32 against float64, then truncated: one grey level
+        assert np.abs(frame.astype(int) - slow_digits(*objects.flatten())).max() <= 1
+    assert frames[0][25:38, 24:42, 0].max() > 150  # digit 0 is red
+    assert frames[0][25:45, 26:46, 1].max() > 200  # digit 1 is green
