@@ -15,9 +15,11 @@ from .config import Config
 from .errors import RunError
 from .files import replacing
 from .model import PAIG
+from .training import Session
 
 FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
 CHECKPOINT = "checkpoint.safetensors"
+UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
 
 # Options that shape the model: a checkpoint made with other values of these has other weights.
 MODEL_OPTIONS = (
@@ -77,3 +79,32 @@ def load_model(path: Path, model: PAIG, config: Config) -> None:
     if not all(torch.isfinite(t).all() for t in tensors.values()):
         raise RunError(f"checkpoint {path} holds values that are not finite numbers")
     model.load_state_dict(tensors)
+
+
+def save_session(path: Path, model: PAIG, config: Config, session: Session) -> None:
+    """Write all that an interrupted training needs to go on bit for bit."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in session.optimizer.items()}
+    position = {"stage": session.stage, "step": session.step, "seconds": session.seconds, "curves": session.curves}
+    save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position})
+
+
+def load_session(path: Path, model: PAIG, config: Config) -> Session:
+    """Put an interrupted training's weights into ``model`` and return where it was.
+
+    Raises:
+        RunError: if the options are not those that the training was started with, or the file is damaged.
+    """
+    tensors, about = load_tensors(path)
+    ours, theirs = dataclasses.asdict(config), about.get("config") or {}
+    free = {"resume", "save_dir", "data_dir", "overwrite", "print_interval", "device"}
+    changed = [name for name in ours if name not in free and theirs.get(name) != ours[name]]
+    if changed or "session" not in about:
+        listed = ", ".join(f"{name}={theirs.get(name)!r} (here {ours[name]!r})" for name in changed)
+        raise RunError(f"{path} was left by a run with other options: {listed or 'unknown'}")
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = tensor
+    model.load_state_dict(parts["model"])
+    return Session(**about["session"], optimizer=parts["optimizer"])

@@ -35,6 +35,7 @@ class Config:
     device: str = option("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
     save_dir: str = option("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
     overwrite: bool = option(False, "replace a run that save_dir already holds")
+    resume: bool = option(False, "go on with the interrupted run in save_dir")
 
     # Data
     data_dir: str = option("", "folder with data files; empty: data/datasets, simulated where missing")
@@ -112,7 +113,7 @@ class Config:
     save_every_n_epochs: int = option(5, "epochs between checkpoints", least=1)
     print_interval: int = option(50, "steps between progress lines", least=1)
     test_mode: bool = option(False, "no training: evaluate the checkpoint")
-    use_ckpt: bool = option(False, "start from the checkpoint in ckpt_dir")
+    use_ckpt: bool = option(False, "start from the checkpoint in ckpt_dir; training goes on with the joint stage")
     ckpt_dir: str = option("", "folder of the checkpoint to start from; empty: save_dir")
     debug: bool = option(False, "stop at the first non-finite gradient and say where it arose")
 

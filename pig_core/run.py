@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import artifacts
-from .checkpoint import CHECKPOINT, load_model, save_model
+from .checkpoint import CHECKPOINT, UNFINISHED, load_model, load_session, save_model, save_session
 from .config import Config
 from .data import load_frames, to_video
 from .errors import RunError
@@ -27,7 +27,7 @@ from .files import project_root, write_json
 from .model import PAIG, build_model
 from .stages import training_frames
 from .tasks import TASKS
-from .training import Curves, describe, train
+from .training import Session, describe, train
 
 METRICS = "metrics.json"
 BACKGROUND_FRAMES = 300  # frames the background is estimated from
@@ -41,8 +41,7 @@ class Run:
     folder: Path
     model: PAIG
     frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
-    curves: Curves = field(default_factory=list)
-    train_seconds: float = 0.0
+    session: Session = field(default_factory=Session)  # how far training has come, with its curves
     metrics: dict[str, object] = field(default_factory=dict)
     evaluation: Evaluation | None = None
 
@@ -59,6 +58,8 @@ class Run:
         folder = choose_folder(config)
         if config.test_mode and not config.use_ckpt:
             raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
+        if config.use_ckpt and not config.test_mode and not config.epochs:
+            raise RunError("training goes on from a checkpoint with the joint stage: set epochs, or test_mode=True")
         source = Path(config.ckpt_dir) if config.ckpt_dir else folder
         if config.use_ckpt and not (source / CHECKPOINT).is_file():
             raise RunError(
@@ -74,18 +75,18 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the folder {folder}: {error.strerror}") from error
-        return cls(config, folder, model, frames)
+        run = cls(config, folder, model, frames)
+        if config.resume:
+            run.session = load_session(folder / UNFINISHED, model, config)
+        return run
 
-    def train(self) -> Curves:
+    def train(self) -> Session:
         """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind."""
-        if self.config.test_mode:
-            return self.curves
-        started = time.perf_counter()
-        self.curves = train(self.model, self.config, self.frames, self._after_epoch)
-        self.train_seconds = time.perf_counter() - started
-        self._log(f"trained {len(self.frames)} sequences in {self.train_seconds:.1f} s")
-        save_model(self.folder / CHECKPOINT, self.model, self.config)
-        return self.curves
+        if not self.config.test_mode:
+            train(self.model, self.config, self.frames, self.session, self._after_epoch, self._save_session)
+            self._log(f"trained on {len(self.frames)} sequences in {self.session.seconds:.1f} s")
+            save_model(self.folder / CHECKPOINT, self.model, self.config)
+        return self.session
 
     def evaluate(self) -> dict[str, object]:
         """Evaluate on the long test file and gather ``metrics.json``'s content."""
@@ -97,7 +98,7 @@ class Run:
             "seed": self.config.seed,
             **judged,
             "steps": {name: n for name, n in self._steps().items() if n},
-            "train_seconds": self.train_seconds,
+            "train_seconds": self.session.seconds,
             **provenance(next(self.model.parameters()).device),
             "config": dataclasses.asdict(self.config),
         }
@@ -109,20 +110,23 @@ class Run:
         if self.evaluation is None:
             raise RunError("nothing to save yet: call evaluate() first")
         artifacts.write_all(self.folder, self.model, self.evaluation)
-        write_json(self.folder / "curves.json", self.curves)
+        write_json(self.folder / "curves.json", self.session.curves)
         write_json(self.folder / METRICS, self.metrics)
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
         return self.folder
 
     def _steps(self) -> dict[str, int]:
-        return {point["stage"]: point["step"] + 1 for point in self.curves}
+        return {point["stage"]: point["step"] + 1 for point in self.session.curves}
 
     def _after_epoch(self, epoch: int) -> None:
-        """The joint stage's evaluations on the validation split, and its checkpoints."""
+        """The joint stage's evaluations on the validation split."""
         if epoch % self.config.eval_every_n_epochs == 0 or epoch == self.config.epochs:
             validation = evaluate(self.model, self.config, "valid", TASKS[self.config.task].train_length)
             self._log_losses(f"epoch {epoch}", validation.metrics)
-        if epoch % self.config.save_every_n_epochs == 0:
-            save_model(self.folder / CHECKPOINT, self.model, self.config)
+
+    def _save_session(self, session: Session) -> None:
+        save_model(self.folder / CHECKPOINT, self.model, self.config)
+        save_session(self.folder / UNFINISHED, self.model, self.config, session)
 
     def _log_losses(self, when: str, metrics: dict[str, object]) -> None:
         names = ("recons_loss", "pred_loss", "extrap_loss")
@@ -150,20 +154,26 @@ def choose_folder(config: Config) -> Path:
     """The folder of this run, checked: a named one must not hold a run yet, an unnamed one gets a free number.
 
     Raises:
-        RunError: if ``save_dir`` holds a run and neither ``overwrite`` nor a checkpoint option allows that.
+        RunError: if ``save_dir`` holds a run and neither ``overwrite`` nor a checkpoint option allows that, or if
+            there is nothing to resume.
     """
-    if not config.save_dir:
-        base = project_root() / "reports" / "runs" / config.task / f"{config.recipe}-s{config.seed}"
-        if config.overwrite or (config.use_ckpt and not config.ckpt_dir):
-            return base
-        numbered = (base.with_name(f"{base.name}-{n}") for n in range(2, 10_000))
-        return next(folder for folder in (base, *numbered) if not folder.exists())
-    folder = Path(config.save_dir)
+    default = project_root() / "reports" / "runs" / config.task / f"{config.recipe}-s{config.seed}"
+    folder = Path(config.save_dir) if config.save_dir else default
     if folder.exists() and not folder.is_dir():
         raise RunError(f"save_dir {folder} is a file, not a folder")
-    keeps = [name for name in (METRICS, CHECKPOINT) if (folder / name).exists()]
-    if keeps and not (config.overwrite or (config.use_ckpt and not config.ckpt_dir)):
-        raise RunError(f"{folder} already holds a run ({keeps[0]}): choose another save_dir or set overwrite=True")
+    if config.resume:
+        if not (folder / UNFINISHED).is_file():
+            raise RunError(f"there is nothing to resume in {folder}: no training was interrupted there")
+        return folder
+    if config.overwrite or (config.use_ckpt and not config.ckpt_dir):
+        return folder
+    if not config.save_dir:
+        numbered = (default.with_name(f"{default.name}-{n}") for n in range(2, 10_000))
+        return next(free for free in (default, *numbered) if not free.exists())
+    held = [name for name in (METRICS, CHECKPOINT, UNFINISHED) if (folder / name).exists()]
+    if held:
+        hint = "go on with it by resume=True, " if UNFINISHED in held else ""
+        raise RunError(f"{folder} already holds a run ({held[0]}): {hint}choose another save_dir or set overwrite=True")
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from .config import Config
 from .errors import RunError
 from .model import PAIG
-from .optim import OPTIMIZERS
+from .optim import OPTIMIZERS, pack_optimizer, unpack_optimizer
 from .progress import Progress
 from .stages import STAGES, Stage
 
@@ -22,41 +23,73 @@ RECORD_EVERY = 5  # steps between two points of the loss curves
 Curves = list[dict[str, object]]
 
 
-def train(model: PAIG, config: Config, frames: Tensor, on_epoch: Callable[[int], None] = lambda epoch: None) -> Curves:
-    """Train ``model`` in place through all stages of its recipe.
+@dataclass
+class Session:
+    """How far a training has come: what has to survive an interruption besides weights and optimiser."""
+
+    stage: int = 0  # index into STAGES
+    step: int = 0  # steps of that stage that are done
+    seconds: float = 0.0
+    curves: Curves = field(default_factory=list)
+    optimizer: dict[str, Tensor] = field(default_factory=dict)  # of the stage, empty at its start
+
+
+def train(
+    model: PAIG,
+    config: Config,
+    frames: Tensor,
+    session: Session | None = None,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+    on_save: Callable[[Session], None] = lambda session: None,
+) -> Session:
+    """Train ``model`` in place through all stages of its recipe, or through the rest of an interrupted training.
 
     Args:
         frames: training video, uint8 (N, L+P, H, W, 3) on the model's device.
+        session: where to go on; None: at the beginning.
         on_epoch: called with the number of epochs done after each epoch of the joint stage.
+        on_save: called after each stage and every ``save_every_n_epochs`` epochs with all that is needed to go on.
     Returns:
-        the curves: stage, step, seconds since the start, losses and physical parameters of every few steps.
+        the session at its end; its curves hold losses and physical parameters of every few steps.
     Raises:
         RunError: if the gradients stay non-finite.
     """
-    curves: Curves = []
-    started = time.perf_counter()
-    for make_stage in STAGES.values():
-        stage = make_stage(model, config, frames)
-        if stage.steps:
-            run_stage(model, config, stage, curves, started, on_epoch)
-    return curves
+    session = session or Session()
+    for index, (name, make_stage) in enumerate(STAGES.items()):
+        if index < session.stage or not _wanted(name, config):
+            continue
+        if index > session.stage:
+            session.stage, session.step, session.optimizer = index, 0, {}
+        run_stage(model, config, make_stage(model, config, frames), session, on_epoch, on_save)
+        session.stage, session.step, session.optimizer = index + 1, 0, {}
+        on_save(session)
+    return session
+
+
+def _wanted(name: str, config: Config) -> bool:
+    """Whether a stage has steps to take. A training that goes on from a checkpoint has seen all but the last."""
+    if name == "joint":
+        return config.epochs > 0
+    return getattr(config, f"{name}_steps") > 0 and not config.use_ckpt
 
 
 def run_stage(
     model: PAIG,
     config: Config,
     stage: Stage,
-    curves: Curves,
-    started: float,
+    session: Session,
     on_epoch: Callable[[int], None] = lambda epoch: None,
+    on_save: Callable[[Session], None] = lambda session: None,
 ) -> None:
-    """Take the steps of one stage and add its points to ``curves``."""
+    """Take the steps of one stage from ``session.step`` on and add its points to the session's curves."""
     optimizer = OPTIMIZERS[config.optimizer](stage.groups, lr=config.base_lr)
-    base_lrs = [group["lr"] for group in optimizer.param_groups]
+    if session.optimizer:
+        unpack_optimizer(optimizer, session.optimizer)
+    base_lrs = [group["lr"] for group in stage.groups]
     parameters = [p for group in stage.groups for p in group["params"]]
-    skipped = 0
-    with Progress(stage.name, stage.steps, config.print_interval) as progress:
-        for step in range(stage.steps):
+    skipped, clock = 0, time.perf_counter() - session.seconds
+    with Progress(stage.name, stage.steps, config.print_interval, session.step) as progress:
+        for step in range(session.step, stage.steps):
             for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
                 group["lr"] = lr * stage.schedule(step)
             optimizer.zero_grad(set_to_none=True)
@@ -69,12 +102,17 @@ def run_stage(
                 skipped += 1
                 if config.debug or skipped > MAX_SKIPPED:
                     raise RunError(_non_finite(model, stage, step))
+            session.step, session.seconds = step + 1, time.perf_counter() - clock
             if step % RECORD_EVERY == 0 or step == stage.steps - 1 or progress.due():
                 point = {name: loss.item() for name, loss in losses.items()} | model.physics.values()
-                curves.append({"stage": stage.name, "step": step, "seconds": time.perf_counter() - started, **point})
-            progress.advance(describe(curves[-1]) if progress.due() else "")
-            if stage.steps_per_epoch and (step + 1) % stage.steps_per_epoch == 0:
-                on_epoch((step + 1) // stage.steps_per_epoch)
+                session.curves.append({"stage": stage.name, "step": step, "seconds": session.seconds, **point})
+            progress.advance(describe(session.curves[-1]) if progress.due() else "")
+            epoch, rest = divmod(session.step, stage.steps_per_epoch or stage.steps + 1)
+            if not rest:
+                on_epoch(epoch)
+                if epoch % config.save_every_n_epochs == 0:
+                    session.optimizer = pack_optimizer(optimizer)
+                    on_save(session)
     stage.finish()
 
 

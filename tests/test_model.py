@@ -8,7 +8,7 @@ from pig_core.config import make_config
 from pig_core.data import to_video
 from pig_core.model import build_model, image_loss, video_losses
 from pig_core.stages import joint_stage
-from pig_core.training import run_stage
+from pig_core.training import Session, run_stage
 
 from .authors import CELLS, load_authors_variables
 from .conftest import golden
@@ -56,7 +56,7 @@ def test_twelve_paper_training_steps_are_the_authors(task):
         seen.append([loss.item(), parts["pred_loss"].item(), parts["recons_loss"].item()])
         return {"loss": loss, **parts}
 
-    run_stage(model, config, type(stage)("joint", 12, stage.groups, losses, stage.schedule), [], 0.0)
+    run_stage(model, config, type(stage)("joint", 12, stage.groups, losses, stage.schedule), Session())
     np.testing.assert_allclose(seen, vectors["train/losses"], rtol=1e-2)
     assert model.decoder.log_sigma.item() == pytest.approx(float(vectors["after12/net/decoder/logsigma:0"]), abs=1e-4)
     for name in model.physics.parameter_names:

@@ -104,7 +104,7 @@ def test_the_paper_recipe_runs_evaluates_and_saves(tiny, tmp_path):
     assert run.metrics["steps"] == {"joint": 6}
     log = (run.folder / "log.txt").read_text()
     assert log.count("eval_pred_loss") == 3
-    joint = [p for p in run.curves if p["stage"] == "joint"]
+    joint = [p for p in run.session.curves if p["stage"] == "joint"]
     assert joint[-1]["loss"] < joint[0]["loss"]
 
 

@@ -1,0 +1,83 @@
+"""Interrupted runs: a process that is really killed leaves nothing broken, and going on gives the same bits."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from pig_core.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors
+from pig_core.errors import RunError
+from pig_core.model import build_model
+from pig_core.run import Run
+
+from .conftest import TINY
+
+OPTIONS = {
+    "paper": {"epochs": 8, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100,
+              "locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0},
+    "improved": {"locality_steps": 3, "decoder_steps": 3, "vision_steps": 3, "dynamics_steps": 30, "epochs": 1},
+}  # fmt: skip
+
+
+def start(recipe, data_dir, folder, *more):
+    options = {**TINY, **OPTIONS[recipe], "recipe": recipe, "data_dir": data_dir, "save_dir": folder}
+    line = [sys.executable, "-m", "pig_core", *(f"--{name}={value}" for name, value in options.items()), *more]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize("recipe", OPTIONS)
+def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path):
+    end(start(recipe, data_dir, tmp_path / "whole"))
+    process = start(recipe, data_dir, tmp_path / "killed")
+    unfinished = tmp_path / "killed" / UNFINISHED
+    while not unfinished.exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert unfinished.exists(), "the run ended before it could be killed"
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    load_tensors(unfinished)  # complete, whenever the kill came
+
+    refused = start(recipe, data_dir, tmp_path / "killed")
+    assert "already holds a run" in refused.communicate()[1]
+    assert "resume=True" in start(recipe, data_dir, tmp_path / "killed").communicate()[1]
+    other = start(recipe, data_dir, tmp_path / "killed", "--resume=True", "--seed=5")
+    assert "left by a run with other options: seed=0 (here 5)" in other.communicate()[1]
+
+    end(start(recipe, data_dir, tmp_path / "killed", "--resume=True"))
+    whole, resumed = (load_tensors(tmp_path / name / CHECKPOINT)[0] for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "killed"))
+    for key in ("learned", "recons_loss", "pred_loss", "extrap_loss", "steps"):
+        assert first[key] == second[key]
+    assert not unfinished.exists()
+
+
+def test_nothing_to_resume_is_said(tiny, tmp_path):
+    with pytest.raises(RunError, match="there is nothing to resume in"):
+        Run.start(tiny(save_dir=str(tmp_path), resume=True))
+
+
+def test_training_goes_on_from_a_checkpoint(tiny, tmp_path):
+    first = Run.start(tiny(save_dir=str(tmp_path / "first")))
+    first.train()
+    options = {"save_dir": str(tmp_path / "more"), "use_ckpt": True, "ckpt_dir": str(first.folder)}
+    with pytest.raises(RunError, match="set epochs, or test_mode"):
+        Run.start(tiny(**options))
+    more = Run.start(tiny(**options, epochs=1, batch_size=30))
+    before = {name: tensor.clone() for name, tensor in more.model.state_dict().items()}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in first.model.state_dict().items())
+    more.train()
+    assert [p["stage"] for p in more.session.curves] == ["joint", "joint"]
+    again = build_model(more.config)
+    load_model(more.folder / CHECKPOINT, again, more.config)
+    assert not torch.equal(again.decoder.log_sigma, before["decoder.log_sigma"])
