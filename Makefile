@@ -1,11 +1,11 @@
-# make report | make test | make lab; everything else is a step of these.
+# make report | make test | make lab | make sweep; everything else is a step of these.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # The run that the page shows; apart from the folders that a user's own runs get.
 RUN := reports/runs/spring_color/report
 
-.PHONY: report test lint lab clean
+.PHONY: report test lint lab sweep clean
 .DELETE_ON_ERROR:
 
 report: reports/index.html
@@ -29,6 +29,10 @@ lint: $(INSTALLED)
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks
+
+# The kernel that papermill starts and the programs that Snakemake calls are those of .venv.
+sweep: $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

@@ -57,6 +57,7 @@ class Config:
     unet_base: int = option(8, "channels of the U-Net's first level", least=1)
     unet_poolings: int = option(2, "times the U-Net halves the image", least=1)
     mask_pooling: int = option(1, "masked frames are average-pooled by this before the MLP encoder", least=1)
+    refine_steps: int = option(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
     decoder_type: str = option("spatial_transformer", "how objects are drawn", choices=("spatial_transformer",))
     coordinates: str = option(
         "exact",
@@ -148,7 +149,13 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
     "improved": {
         "all": {},
         "bouncing_balls": {"autoencoder_loss": 2.0},
-        "mnist_spring_color": {"vision_steps": 400, "vision_batch": 32},
+        "mnist_spring_color": {
+            "refine_steps": 3,
+            "decoder_steps": 300,
+            "vision_steps": 0,
+            "vision_batch": 32,
+            "dynamics_sequences": 500,
+        },
         "3bp_color": {"autoencoder_loss": 5.0, "physics_lr_scale": 30.0},
     },
     "paper": {

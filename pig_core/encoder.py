@@ -95,10 +95,7 @@ class MaskedMLP(nn.Module):
 
 
 class CenterOfMass(nn.Module):
-    """Position = centre of mass of mask_k * (frame - background)^2: nothing to learn, exact from the first step.
-
-    The square keeps the faint errors of a learned background from pulling positions to the middle.
-    """
+    """Position = centre of mass of mask_k * saliency: nothing to learn, exact from the first step."""
 
     def __init__(self, image_size: int):
         super().__init__()
@@ -111,7 +108,11 @@ class CenterOfMass(nn.Module):
 
 
 def saliency(frames: Tensor, background: Tensor) -> Tensor:
-    """How much each pixel differs from the background, summed over channels: (N, 1, H, W)."""
+    """How much each pixel differs from the background, (N, 1, H, W): squared, summed over channels.
+
+    The square keeps faint errors of a learned background from pulling positions to the middle. A threshold would do
+    that better, but would lose what the grey levels at an object's edge say about its position between the pixels.
+    """
     return (frames - background.detach()).square().sum(1, keepdim=True)
 
 

@@ -18,6 +18,7 @@ from .config import Config
 from .decoder import Decoder
 from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
 from .physics import PHYSICS
+from .refine import refine
 from .tasks import TASKS
 from .velocity import VELOCITIES, DifferenceVelocity, LinearVelocity
 
@@ -47,6 +48,7 @@ class PAIG(nn.Module):
         else:
             localiser = CenterOfMass(size)
         unet = UNet(channels, k, config.unet_base, config.unet_poolings)
+        self.refine_steps = config.refine_steps
         self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background)
         self.decoder = Decoder(k, channels, size, config.coordinates, config.window_edge)
         velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
@@ -66,8 +68,16 @@ class PAIG(nn.Module):
 
     def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Video (B, T, C, S, S) to positions (B, T, K, 2), pixels, and masks (B, T, K, S, S)."""
-        positions, masks = self.encoder(video.flatten(0, 1), self.decoder.background())
+        positions, masks = self.encode_frames(video.flatten(0, 1), self.refine_steps)
         return positions.unflatten(0, video.shape[:2]), masks.unflatten(0, video.shape[:2])
+
+    def encode_frames(self, frames: Tensor, refine_steps: int) -> tuple[Tensor, Tensor]:
+        """The same for single frames, (N, C, S, S); a refinement's correction carries no gradient."""
+        positions, masks = self.encoder(frames, self.decoder.background())
+        if refine_steps:
+            refined = refine(self.decoder, frames, positions.detach(), refine_steps)
+            positions = positions + (refined - positions).detach()
+        return positions, masks
 
     def predict(self, positions: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Roll the physics out from the first L positions (B, L, K, 2): (B, steps, K, 2) positions, velocities."""

@@ -97,8 +97,10 @@ def _reconstruction_stage(
 
     def losses(step: int) -> Losses:
         images = _single_frames(config, frames, number, step, config.vision_batch)
+        # Refining needs something to compare with: first the objects must have got a shape.
+        refine_steps = 0 if name == "decoder" and step < steps // 2 else model.refine_steps
         with torch.set_grad_enabled(name == "vision"):
-            positions, _ = model.encoder(images, model.decoder.background())
+            positions, _ = model.encode_frames(images, refine_steps)
         loss = image_loss(model.decoder(positions), images)
         return {"loss": loss, "recons_loss": loss}
 
