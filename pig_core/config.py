@@ -150,7 +150,7 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
         "all": {},
         "bouncing_balls": {"autoencoder_loss": 2.0},
         "mnist_spring_color": {
-            "refine_steps": 3,
+            "refine_steps": 4,
             "decoder_steps": 300,
             "vision_steps": 0,
             "vision_batch": 32,
