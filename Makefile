@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 # The run that the page shows; apart from the folders that a user's own runs get.
 RUN := reports/runs/spring_color/report
 
-.PHONY: report test lint lab sweep clean
+.PHONY: report test lint lab sweep results clean
 .DELETE_ON_ERROR:
 
 report: reports/index.html
@@ -33,6 +33,10 @@ lab: $(INSTALLED)
 # The kernel that papermill starts and the programs that Snakemake calls are those of .venv.
 sweep: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2
+	$(MAKE) results
+
+results: $(INSTALLED)
+	$(BIN)/python -m pig_core.results README.md
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

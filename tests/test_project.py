@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pig_core.results import load_results, summary_table
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
@@ -51,3 +53,22 @@ def test_committed_results_say_what_they_are(path):
         "versions",
     ):
         assert key in result
+
+
+def test_the_readme_shows_exactly_the_committed_results():
+    table = summary_table(load_results())
+    assert f"<!-- results -->\n{table}<!-- /results -->" in (ROOT / "README.md").read_text(), "run: make results"
+
+
+def test_the_table_of_results_tells_the_median_and_the_worst_seed():
+    runs = [
+        {
+            "task": "spring_color", "recipe": "improved", "discovered": seed != 2, "truth": {"k": 4.0},
+            "parameter_error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
+            "train_seconds": 30.0,
+        }
+        for seed, error in enumerate([0.001, -0.004, 0.5])
+    ]  # fmt: skip
+    line = summary_table(runs).splitlines()[-1]
+    assert "2 of 3 seeds" in line
+    assert "k 0.4 (50) %" in line

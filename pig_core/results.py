@@ -1,0 +1,79 @@
+"""All committed results at a glance: ``python -m pig_core.results README.md`` writes their table into the README."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from .config import RECIPES
+from .errors import PigError, RunError
+from .files import project_root, replacing
+from .tasks import TASKS
+
+Result = dict[str, object]
+_SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def load_results(folder: Path | None = None) -> list[Result]:
+    """All results in ``folder`` (reports/results of the project), in the order of tasks, recipes and seeds.
+
+    Raises:
+        RunError: if a file is not a result.
+    """
+    folder = folder or project_root() / "reports" / "results"
+    results = []
+    for path in folder.glob("*.json"):
+        try:
+            result = json.loads(path.read_text())
+            order = (list(TASKS).index(result["task"]), list(RECIPES).index(result["recipe"]), result["seed"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} is not the result of a run ({error})") from error
+        results.append((order, result))
+    return [result for _, result in sorted(results, key=lambda pair: pair[0])]
+
+
+def summary_table(results: Iterable[Result]) -> str:
+    """One line for each task and recipe, as markdown: the median over seeds and, behind it, the worst seed."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result["task"], result["recipe"]), []).append(result)
+    lines = [
+        "| task | recipe | objects found | parameters, error | recons_loss | pred_loss | extrap_loss | training |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (task, recipe), runs in groups.items():
+        found = f"{sum(run['discovered'] for run in runs)} of {len(runs)} seeds"
+        losses = (_spread([run[name] for run in runs]) for name in ("recons_loss", "pred_loss", "extrap_loss"))
+        seconds = f"{statistics.median(run['train_seconds'] for run in runs):.0f} s"
+        errors = ", ".join(
+            f"{name} {_spread([100 * abs(run['parameter_error'][name]) for run in runs])} %"
+            for name in runs[0]["truth"]
+        )
+        lines.append("| " + " | ".join([f"`{task}`", recipe, found, errors or "none", *losses, seconds]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float]) -> str:
+    """Median and, in brackets, the largest."""
+    return f"{statistics.median(values):.2g} ({max(values):.2g})"
+
+
+def write_section(path: Path) -> None:
+    """Put the table of all results between the marks ``<!-- results -->`` and ``<!-- /results -->`` of a file."""
+    text = path.read_text()
+    if not _SECTION.search(text):
+        raise RunError(f"{path} has no lines <!-- results --> and <!-- /results --> to write between")
+    new = _SECTION.sub(lambda marks: marks[1] + summary_table(load_results()) + marks[2], text)
+    with replacing(path) as temporary:
+        temporary.write_text(new)
+
+
+if __name__ == "__main__":
+    try:
+        write_section(Path(sys.argv[1] if len(sys.argv) > 1 else "README.md"))
+    except (PigError, OSError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
