@@ -1,4 +1,4 @@
-# make report | make test | make lab | make sweep; everything else is a step of these.
+# make report | make test | make lab | make sweep; everything else is a step of these. Data and runs are never deleted.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -11,10 +11,10 @@ RUN := reports/runs/spring_color/report
 report: reports/index.html
 	@echo "The report is reports/index.html"
 
-reports/index.html: $(RUN)/train.ipynb reports/template/index.html.j2 reports/template/page.css pig_core/page.py
+reports/index.html: $(RUN)/train.ipynb reports/template/index.html.j2 reports/template/page.css
 	$(BIN)/python -m pig_core.page $< $@
 
-$(RUN)/train.ipynb: notebooks/train.ipynb $(wildcard pig_core/*.py) | $(INSTALLED)
+$(RUN)/train.ipynb: notebooks/train.ipynb $(wildcard pig_core/*) | $(INSTALLED)
 	mkdir -p $(RUN)
 	$(BIN)/papermill notebooks/train.ipynb $(RUN)/partial.ipynb -k python3 --log-output \
 		-p task spring_color -p save_dir $(RUN) -p overwrite True
@@ -32,7 +32,7 @@ lab: $(INSTALLED)
 
 # The kernel that papermill starts and the programs that Snakemake calls are those of .venv.
 sweep: $(INSTALLED)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 	$(MAKE) results
 
 results: $(INSTALLED)
@@ -45,4 +45,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv data reports/runs reports/index.html
+	rm -rf .venv $(RUN) reports/index.html

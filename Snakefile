@@ -1,12 +1,20 @@
 # Sweeps: every task, recipe and seed is one papermill run; what has a result is not run again.
 #   snakemake -c2                                        all tasks, recipe improved, seeds 0-4
 #   snakemake -c2 --config tasks=3bp_color seeds=0,1     some of them
-#   snakemake --executor slurm --jobs 20 …               on a cluster (README, "Sweeps")
+#   snakemake --executor slurm --jobs 25                 on a cluster (README, "Sweeps")
+#   snakemake -c2 --config options=coordinates=released results=reports/released    with other options
 from pig_core.tasks import TASKS
+
+
+RESULTS = config.get("results", "reports/results")
 
 
 def chosen(name, default):
     return str(config.get(name, default)).split(",")
+
+
+if config.get("options") and "results" not in config:
+    raise ValueError("runs with other options need a folder of their own for results: --config results=<folder>")
 
 
 wildcard_constraints:
@@ -17,7 +25,7 @@ wildcard_constraints:
 rule all:
     input:
         expand(
-            "reports/results/{task}-{recipe}-s{seed}.json",
+            RESULTS + "/{task}-{recipe}-s{seed}.json",
             task=chosen("tasks", ",".join(TASKS)),
             recipe=chosen("recipes", "improved"),
             seed=chosen("seeds", "0,1,2,3,4"),
@@ -26,7 +34,7 @@ rule all:
 
 rule run:
     output:
-        "reports/results/{task}-{recipe}-s{seed}.json",
+        RESULTS + "/{task}-{recipe}-s{seed}.json",
     params:
         folder="reports/runs/{task}/sweep-{recipe}-s{seed}",
         options=" ".join(f"-p {option.replace('=', ' ')}" for option in chosen("options", "") if option),

@@ -30,11 +30,11 @@ class LSTMDynamics(nn.Module):
         """As :meth:`pig_core.physics.Dynamics.rollout`, forwards only."""
         if backwards:
             raise ValueError("an LSTM cannot be run backwards in time")
-        now = torch.cat([pos.flatten(1), vel.flatten(1)], 1) / self.scale  # (B, 4 K), around 1
+        now = torch.cat([pos.flatten(1), vel.flatten(1)], 1) / self.scale - 1  # (B, 4 K)
         memory, frames = None, []
         for _ in range(steps):
-            out, memory = self.lstm(now.unsqueeze(1) - 1, memory)
+            out, memory = self.lstm(now.unsqueeze(1), memory)
             now = now + self.change(out.squeeze(1))
             frames.append(now)
-        states = (torch.stack(frames, 1) * self.scale).unflatten(2, (2, *pos.shape[1:]))  # (B, steps, 2, K, 2)
+        states = ((torch.stack(frames, 1) + 1) * self.scale).unflatten(2, (2, *pos.shape[1:]))  # (B, steps, 2, K, 2)
         return states[:, :, 0], states[:, :, 1]

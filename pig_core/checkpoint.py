@@ -23,8 +23,8 @@ UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone wh
 
 # Options that shape the model: a checkpoint made with other values of these has other weights.
 MODEL_OPTIONS = (
-    "task", "color", "encoder_type", "unet_base", "unet_poolings", "mask_pooling", "mask_background", "decoder_type",
-    "refine_steps", "coordinates", "window_edge", "velocity_type", "alt_vel", "cell_type",
+    "task", "recipe", "color", "encoder_type", "unet_base", "unet_poolings", "mask_pooling", "mask_background",
+    "decoder_type", "refine_steps", "coordinates", "window_edge", "velocity_type", "alt_vel", "cell_type",
     "recurrent_units", "lstm_layers", "logit_gain", "substeps",
 )  # fmt: skip
 
@@ -72,6 +72,10 @@ def load_model(path: Path, model: PAIG, config: Config) -> None:
     if different:
         listed = ", ".join(f"{name}={other.get(name)!r} (here {getattr(config, name)!r})" for name in different)
         raise RunError(f"checkpoint {path} is of another model: {listed}")
+    _load_weights(path, model, tensors)
+
+
+def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
     state = model.state_dict()
     wrong = [n for n in {*state, *tensors} if n not in state or n not in tensors or state[n].shape != tensors[n].shape]
     if wrong:
@@ -105,6 +109,6 @@ def load_session(path: Path, model: PAIG, config: Config) -> Session:
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")
-        parts[part][name] = tensor
-    model.load_state_dict(parts["model"])
+        parts.setdefault(part, {})[name] = tensor
+    _load_weights(path, model, parts["model"])
     return Session(**about["session"], optimizer=parts["optimizer"])

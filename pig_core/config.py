@@ -17,10 +17,18 @@ from .errors import ConfigError
 from .tasks import TASKS
 
 
-def option(default, help: str, *, choices: tuple = (), least: float | None = None, above: float | None = None):
+def option(
+    default,
+    help: str,
+    *,
+    choices: tuple = (),
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+):
     """A field of :class:`Config` with its meaning and the values it may have."""
     return dataclasses.field(
-        default=default, metadata={"help": help, "choices": choices, "least": least, "above": above}
+        default=default, metadata={"help": help, "choices": choices, "least": least, "above": above, "most": most}
     )
 
 
@@ -31,7 +39,7 @@ class Config:
     # What to run
     task: str = option("spring_color", "which video and physics", choices=tuple(TASKS))
     recipe: str = option("improved", "named set of option values", choices=("improved", "paper"))
-    seed: int = option(0, "fixes initial weights and batches", least=0)
+    seed: int = option(0, "fixes initial weights and batches", least=0, most=2**32 - 1)
     device: str = option("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
     save_dir: str = option("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
     overwrite: bool = option(False, "replace a run that save_dir already holds")
@@ -122,7 +130,12 @@ class Config:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         self.true_parameters()  # refuses a malformed truth
-        if self.cell_type == "lstm" and (self.velocity_type == "fit" or self.backward_loss):
+        size = TASKS[self.task].image_size
+        for name, part in (("unet_poolings", 2**self.unet_poolings), ("mask_pooling", self.mask_pooling)):
+            if size % part:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but {size} pixels cannot be divided by {part}")
+        fits = self.velocity_type == "fit" and not self.alt_vel
+        if self.cell_type == "lstm" and (fits or self.backward_loss):
             raise ConfigError(
                 "cell_type lstm cannot run backwards in time: set velocity_type to difference_mlp or mlp "
                 f"(now {self.velocity_type}) and backward_loss to 0 (now {self.backward_loss:g})"
@@ -222,6 +235,7 @@ def _checked(field: dataclasses.Field, value: object) -> object:
         or (kind is float and not math.isfinite(value))
         or (rules["least"] is not None and value < rules["least"])
         or (rules["above"] is not None and value <= rules["above"])
+        or (rules["most"] is not None and value > rules["most"])
     )
     if wrong:
         near = difflib.get_close_matches(str(value), rules["choices"], 1)
@@ -234,5 +248,5 @@ def _allowed(rules: types.MappingProxyType) -> str:
     if rules["choices"]:
         return " out of " + ", ".join(rules["choices"])
     if rules["least"] is not None:
-        return f" of at least {rules['least']:g}"
+        return f" of at least {rules['least']:g}" + (f" and at most {rules['most']}" if rules["most"] else "")
     return f" above {rules['above']:g}" if rules["above"] is not None else ""

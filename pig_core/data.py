@@ -73,16 +73,38 @@ def ensure_file(config: Config, length: int) -> Path:
         DataError: if the file is missing from a folder that the user named.
     """
     path = data_path(config, length)
+    sizes = {"train": config.n_train, "valid": config.n_eval, "test": config.n_eval}
     if path.is_file():
+        for split, held in _simulated_sizes(path).items():
+            if held != sizes[split]:
+                raise DataError(
+                    f"{path} was simulated with {held} {split} sequences, {sizes[split]} are asked for: "
+                    "delete it, ask for as many, or choose another data_dir"
+                )
         return path
     if config.data_dir and not config.simulate:
         raise DataError(
             f"data file {path} does not exist: put it there, set simulate=True to make it, "
             "or leave data_dir empty to use simulated data"
         )
-    sizes = {"train": config.n_train, "valid": config.n_eval, "test": config.n_eval}
+    print(f"simulating {path.name}", flush=True)
     make_file(path, TASKS[config.task], config.true_parameters(), length, sizes)
     return path
+
+
+def _simulated_sizes(path: Path) -> dict[str, int]:
+    """Sequences in each split of a file that we made (it has positions); nothing for the authors' files."""
+    sizes = {}
+    try:
+        with zipfile.ZipFile(path) as file:
+            for split in SPLITS:
+                if f"{split}_pos.npy" in file.namelist():
+                    with file.open(f"{split}_pos.npy") as member:
+                        np.lib.format.read_magic(member)
+                        sizes[split] = np.lib.format.read_array_header_1_0(member)[0][0]
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return {}  # damaged: reading it will say so
+    return sizes
 
 
 def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type) -> np.ndarray:
@@ -100,8 +122,8 @@ def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type
             array = file[name]
     except FileNotFoundError:
         raise DataError(f"data file {path} does not exist") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged or not an npz file ({error}); delete it to have it made again") from error
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged or not an npz file ({error})") from error
     wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     fits = len(array.shape) == len(shape) and all(
         (n is None and m > 0) or n == m for n, m in zip(shape, array.shape, strict=False)
@@ -121,7 +143,8 @@ def load_frames(config: Config, split: str, length: int) -> Tensor:
     path = ensure_file(config, length)
     size = task.image_size
     frames = load_array(path, f"{split}_x", (None, None, size, size, 3), np.uint8)
-    needed = task.input_steps + task.pred_steps
+    # A longer file must hold frames to extrapolate to.
+    needed = task.input_steps + task.pred_steps + (length > task.train_length)
     if frames.shape[1] < needed:
         raise DataError(f"{split}_x in {path} has {frames.shape[1]} frames a sequence, {config.task} needs {needed}")
     if split == "train" and config.datapoints:

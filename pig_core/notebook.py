@@ -12,8 +12,8 @@ from IPython.display import Markdown
 from .config import Config, make_config
 from .tasks import RECONS_THRESHOLD, TASKS
 
-# Both the notebook's own parameters cell and the one that papermill adds begin so.
-CELL_MARK = "# Parameters"
+# The notebook's own parameters cell begins with the first, the one that papermill adds after it with the second.
+OWN_MARK, CELL_MARK = "# Parameters. ", "# Parameters"
 
 
 def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> Config:
@@ -29,6 +29,8 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
     """
     options = {}
     for source in sources:
+        if source.lstrip().startswith(OWN_MARK):
+            options = {}  # run again, perhaps after a correction: what it said before no longer counts
         if source.lstrip().startswith(CELL_MARK):
             for statement in ast.parse(source).body:
                 names = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
@@ -67,6 +69,7 @@ def results_table(metrics: dict[str, object]) -> Markdown:
             f"{100 * metrics['parameter_error'][name]:+.2f} %",
         )
         for name, true in metrics["truth"].items()
+        if name in metrics["learned"]
     ]
     parameters = _table(["parameter", "learned", "true", "error"], rows) + "\n\n" if rows else ""
     threshold = TASKS[metrics["task"]].pred_threshold

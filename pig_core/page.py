@@ -65,7 +65,7 @@ def render(notebook: Path, page: Path) -> None:
         content = nbformat.read(notebook, as_version=4)
     except FileNotFoundError:
         raise RunError(f"there is no notebook {notebook}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         raise RunError(f"{notebook} is not a notebook ({error})") from error
     headings = re.findall(r"^# (.+)$", "\n".join(c.source for c in content.cells if c.cell_type == "markdown"), re.M)
     exporter = HTMLExporter(

@@ -55,7 +55,8 @@ def samples(frames: Tensor, rows: int = 3, columns: int = 10) -> Figure:
 
 def curves(points: Curves, config: Config) -> Figure:
     """Image losses of the stages that have one, and physical parameters of those that learn them."""
-    truth = config.true_parameters()
+    # A black box has no parameters, whatever the task's are.
+    truth = {name: value for name, value in config.true_parameters().items() if any(name in p for p in points)}
     figure, axes = plt.subplots(1, 2 if truth else 1, figsize=(9 if truth else 5, 3.2), squeeze=False)
     losses = {"recons_loss": "reconstruction", "pred_loss": "prediction"}
     shown = [p for p in points if losses.keys() & p.keys()]
@@ -123,6 +124,7 @@ def filmstrip(evaluation: Evaluation, config: Config, index: int = 0, columns: i
 def trajectories(evaluation: Evaluation, config: Config, count: int = 3) -> Figure:
     """Encoded, rolled-out and (if known) true paths of the first test sequences."""
     task = TASKS[config.task]
+    count = min(count, len(evaluation.rollout))
     figure, axes = plt.subplots(1, count, figsize=(3.1 * count, 3.3), squeeze=False)
     for i, ax in enumerate(axes[0]):
         for k in range(task.n_objects):

@@ -42,6 +42,6 @@ def refine(decoder: Decoder, frames: Tensor, positions: Tensor, steps: int) -> T
         moved = decoder((positions.unsqueeze(1) + moves).flatten(0, 1)).view(n, 2 * k, -1)
         jacobian = (moved - drawn.flatten(1).unsqueeze(1)) / PROBE  # (N, 2 K, C S S)
         normal = jacobian @ jacobian.mT + DAMPING * torch.eye(2 * k, device=positions.device)
-        change = torch.linalg.solve(normal, jacobian @ residual.unsqueeze(-1)).view(n, k, 2)
+        change = torch.linalg.solve_ex(normal, jacobian @ residual.unsqueeze(-1)).result.view(n, k, 2)
         positions = positions + change.clamp(-LARGEST, LARGEST)
     return best

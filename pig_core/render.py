@@ -1,4 +1,4 @@
-"""Drawing discs into frames exactly as the authors' generator does, but a thousand times faster."""
+"""Drawing discs into frames exactly as the authors' generator does, but without drawing the large picture."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 import sys
@@ -50,16 +51,26 @@ def summary_table(results: Iterable[Result]) -> str:
         losses = (_spread([run[name] for run in runs]) for name in ("recons_loss", "pred_loss", "extrap_loss"))
         seconds = f"{statistics.median(run['train_seconds'] for run in runs):.0f} s"
         errors = ", ".join(
-            f"{name} {_spread([100 * abs(run['parameter_error'][name]) for run in runs])} %"
-            for name in runs[0]["truth"]
+            f"{name} {_spread([_percent(run['parameter_error'][name]) for run in runs])} %"
+            for name in runs[0]["learned"]
         )
         lines.append("| " + " | ".join([f"`{task}`", recipe, found, errors or "none", *losses, seconds]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _spread(values: list[float]) -> str:
-    """Median and, in brackets, the largest."""
-    return f"{statistics.median(values):.2g} ({max(values):.2g})"
+def _spread(values: list[float | None]) -> str:
+    """Median and, in brackets, the largest; None stands for what was not a finite number."""
+    values = [math.inf if value is None else value for value in values]
+    return f"{_digits(statistics.median(values))} ({_digits(max(values))})"
+
+
+def _percent(error: float | None) -> float | None:
+    return None if error is None else 100 * abs(error)
+
+
+def _digits(value: float) -> str:
+    """Two significant digits, but never an exponent: 0.041, 3.3, 760."""
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
 def write_section(path: Path) -> None:

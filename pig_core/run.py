@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
-import subprocess
-import sys
+import itertools
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -22,9 +19,10 @@ from .checkpoint import CHECKPOINT, UNFINISHED, load_model, load_session, save_m
 from .config import Config
 from .data import load_frames, to_video
 from .errors import RunError
-from .evaluation import Evaluation, evaluate, judge
+from .evaluation import Evaluation, evaluate, judge, losses_on
 from .files import project_root, write_json
 from .model import PAIG, build_model
+from .provenance import commit, provenance
 from .stages import training_frames
 from .tasks import TASKS
 from .training import Session, describe, train
@@ -42,8 +40,10 @@ class Run:
     model: PAIG
     frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
     session: Session = field(default_factory=Session)  # how far training has come, with its curves
+    commit: str = "unknown"  # of the checkout when the run started
     metrics: dict[str, object] = field(default_factory=dict)
     evaluation: Evaluation | None = None
+    _valid: Tensor | None = None  # validation video, once it was needed
 
     @classmethod
     def start(cls, config: Config) -> Run:
@@ -55,6 +55,7 @@ class Run:
         device = choose_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False  # positions are measured to a hundredth of a pixel
         folder = choose_folder(config)
         if config.test_mode and not config.use_ckpt:
             raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
@@ -65,24 +66,26 @@ class Run:
             raise RunError(
                 f"there is no checkpoint {source / CHECKPOINT}: set ckpt_dir to the folder of a finished run"
             )
-        length = TASKS[config.task].train_length
-        print(f"data: {config.task}, {length} frames a sequence", flush=True)
-        frames = training_frames(config, load_frames(config, "train", length)).to(device)
+        task = TASKS[config.task]
+        for split, length in (("valid", task.train_length), ("test", task.test_length)):
+            load_frames(config, split, length)  # a damaged file is better found now than after the training
+        frames = training_frames(config, load_frames(config, "train", task.train_length)).to(device)
+        print(f"data: {len(frames)} training videos of {config.task}", flush=True)
         model = build_model(config, estimate_background(config, frames)).to(device)
         if config.use_ckpt:
             load_model(source / CHECKPOINT, model, config)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot make the folder {folder}: {error.strerror}") from error
-        run = cls(config, folder, model, frames)
+        run = cls(config, claim_folder(config, folder), model, frames, commit=commit())
         if config.resume:
             run.session = load_session(folder / UNFINISHED, model, config)
+        run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
         return run
 
     def train(self) -> Session:
         """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind."""
         if not self.config.test_mode:
+            if not self.config.resume:  # what an earlier run left must not be taken for results of this one
+                for name in (METRICS, UNFINISHED):
+                    (self.folder / name).unlink(missing_ok=True)
             train(self.model, self.config, self.frames, self.session, self._after_epoch, self._save_session)
             self._log(f"trained on {len(self.frames)} sequences in {self.session.seconds:.1f} s")
             save_model(self.folder / CHECKPOINT, self.model, self.config)
@@ -100,16 +103,24 @@ class Run:
             "steps": {name: n for name, n in self._steps().items() if n},
             "train_seconds": self.session.seconds,
             **provenance(next(self.model.parameters()).device),
+            "commit": self.commit,
+            "train_sequences": len(self.frames),
             "config": dataclasses.asdict(self.config),
         }
         self._log_losses("test", self.evaluation.metrics)
         return self.metrics
 
     def save(self) -> Path:
-        """Write everything a run leaves behind (paper-spec, section 6); ``metrics.json`` last: it marks the end."""
+        """Write everything a run leaves behind (paper-spec, section 6); ``metrics.json`` last: it marks the end.
+
+        In ``test_mode`` the numbers go to ``test_metrics.json``: those of the training stay as they are.
+        """
         if self.evaluation is None:
             raise RunError("nothing to save yet: call evaluate() first")
         artifacts.write_all(self.folder, self.model, self.evaluation)
+        if self.config.test_mode:
+            write_json(self.folder / "test_metrics.json", self.metrics)
+            return self.folder
         write_json(self.folder / "curves.json", self.session.curves)
         write_json(self.folder / METRICS, self.metrics)
         (self.folder / UNFINISHED).unlink(missing_ok=True)
@@ -121,8 +132,9 @@ class Run:
     def _after_epoch(self, epoch: int) -> None:
         """The joint stage's evaluations on the validation split."""
         if epoch % self.config.eval_every_n_epochs == 0 or epoch == self.config.epochs:
-            validation = evaluate(self.model, self.config, "valid", TASKS[self.config.task].train_length)
-            self._log_losses(f"epoch {epoch}", validation.metrics)
+            if self._valid is None:
+                self._valid = load_frames(self.config, "valid", TASKS[self.config.task].train_length)
+            self._log_losses(f"epoch {epoch}", losses_on(self.model, self.config, self._valid))
 
     def _save_session(self, session: Session) -> None:
         save_model(self.folder / CHECKPOINT, self.model, self.config)
@@ -159,8 +171,11 @@ def choose_folder(config: Config) -> Path:
     """
     default = project_root() / "reports" / "runs" / config.task / f"{config.recipe}-s{config.seed}"
     folder = Path(config.save_dir) if config.save_dir else default
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"save_dir {folder} is a file, not a folder")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"save_dir {folder} is a file, not a folder")
+    except OSError as error:
+        raise RunError(f"save_dir {folder} cannot be used: {error.strerror}") from error
     if config.resume:
         if not (folder / UNFINISHED).is_file():
             raise RunError(f"there is nothing to resume in {folder}: no training was interrupted there")
@@ -168,13 +183,31 @@ def choose_folder(config: Config) -> Path:
     if config.overwrite or (config.use_ckpt and not config.ckpt_dir):
         return folder
     if not config.save_dir:
-        numbered = (default.with_name(f"{default.name}-{n}") for n in range(2, 10_000))
-        return next(free for free in (default, *numbered) if not free.exists())
+        return folder  # claim_folder finds a free number
     held = [name for name in (METRICS, CHECKPOINT, UNFINISHED) if (folder / name).exists()]
     if held:
         hint = "go on with it by resume=True, " if UNFINISHED in held else ""
         raise RunError(f"{folder} already holds a run ({held[0]}): {hint}choose another save_dir or set overwrite=True")
     return folder
+
+
+def claim_folder(config: Config, folder: Path) -> Path:
+    """Make the folder; an unnamed run gets one that nobody had before, with a number behind its name if need be.
+
+    Raises:
+        RunError: if the folder cannot be made.
+    """
+    names_it = config.save_dir or config.overwrite or config.resume or (config.use_ckpt and not config.ckpt_dir)
+    for number in itertools.count(1):
+        free = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            free.mkdir(parents=True, exist_ok=bool(names_it))
+            return free
+        except FileExistsError:
+            if names_it:
+                raise RunError(f"save_dir {folder} is a file, not a folder") from None
+        except OSError as error:
+            raise RunError(f"cannot make the folder {free}: {error.strerror}") from error
 
 
 def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
@@ -185,44 +218,3 @@ def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
     index = torch.randperm(len(flat), generator=torch.Generator().manual_seed(config.seed))[:BACKGROUND_FRAMES]
     images = to_video(flat[index.to(flat.device)], config.color)
     return images.median(0).values if config.background_init == "median_frame" else images.mean(0)
-
-
-def provenance(device: torch.device) -> dict[str, object]:
-    """Where a result comes from: device, versions and commit."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = f"{_processor()}, {torch.get_num_threads()} threads"
-    return {"device": f"{device.type}: {name}", "versions": _versions(), "commit": _commit()}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    try:
-        own = version("pig-core")
-    except PackageNotFoundError:
-        own = "not installed"
-    return {"pig_core": own, "python": platform.python_version(), "torch": torch.__version__, "system": sys.platform}
-
-
-def _commit() -> str:
-    """The checkout's commit, with "+changes" if files differ from it; "unknown" without git."""
-    root = project_root()
-    try:
-        head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        dirty = subprocess.run(
-            ["git", "-C", root, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    if head.returncode:
-        return "unknown"
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

@@ -119,6 +119,12 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
 
     Forwards alone k and g come out some percent high: a slightly wrong velocity and they compensate.
     """
+    groups = _physics_groups(model, config, config.dynamics_lr, list(model.velocity.parameters()))
+    schedule = _linear_decay(config.dynamics_steps, 0.5, 0.01) if config.anneal_lr else lambda step: 1.0
+    if not any(group["params"] for group in groups):
+        return Stage(
+            "dynamics", 0, groups, lambda step: {}, schedule
+        )  # fitted velocity, no parameters: nothing to learn
     steps_in = model.input_steps
     positions = encode_all(model, config, frames[: config.dynamics_sequences or None])  # (N, L+P, K, 2)
     before, after = positions[:, : steps_in - 1].flip(1), positions[:, steps_in:]
@@ -134,9 +140,7 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
             loss = loss + config.backward_loss * (back - before[index]).square().sum((-2, -1)).mean()
         return {"loss": loss, "position_loss": position_loss}
 
-    groups = _physics_groups(model, config, config.dynamics_lr, list(model.velocity.parameters()))
-    schedule = _linear_decay(config.dynamics_steps, 0.5, 0.01) if config.anneal_lr else lambda step: 1.0
-    return Stage("dynamics", config.dynamics_steps if any(g["params"] for g in groups) else 0, groups, losses, schedule)
+    return Stage("dynamics", config.dynamics_steps, groups, losses, schedule)
 
 
 def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:

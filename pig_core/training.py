@@ -55,13 +55,18 @@ def train(
         RunError: if the gradients stay non-finite.
     """
     session = session or Session()
+    if not session.optimizer:  # interrupted between two saves: a stage is only resumed with its optimiser
+        session.step = 0
+    clock = time.perf_counter() - session.seconds
     for index, (name, make_stage) in enumerate(STAGES.items()):
         if index < session.stage or not _wanted(name, config):
             continue
         if index > session.stage:
             session.stage, session.step, session.optimizer = index, 0, {}
-        run_stage(model, config, make_stage(model, config, frames), session, on_epoch, on_save)
+        # Preparing a stage counts, too: "dynamics" first encodes the videos.
+        run_stage(model, config, make_stage(model, config, frames), session, clock, on_epoch, on_save)
         session.stage, session.step, session.optimizer = index + 1, 0, {}
+        session.seconds = time.perf_counter() - clock
         on_save(session)
     return session
 
@@ -78,16 +83,21 @@ def run_stage(
     config: Config,
     stage: Stage,
     session: Session,
+    clock: float,
     on_epoch: Callable[[int], None] = lambda epoch: None,
     on_save: Callable[[Session], None] = lambda session: None,
 ) -> None:
-    """Take the steps of one stage from ``session.step`` on and add its points to the session's curves."""
+    """Take the steps of one stage from ``session.step`` on and add its points to the session's curves.
+
+    Args:
+        clock: ``time.perf_counter()`` at which the session's seconds were 0.
+    """
     optimizer = OPTIMIZERS[config.optimizer](stage.groups, lr=config.base_lr)
     if session.optimizer:
         unpack_optimizer(optimizer, session.optimizer)
     base_lrs = [group["lr"] for group in stage.groups]
     parameters = [p for group in stage.groups for p in group["params"]]
-    skipped, clock = 0, time.perf_counter() - session.seconds
+    skipped = 0
     with Progress(stage.name, stage.steps, config.print_interval, session.step) as progress:
         for step in range(session.step, stage.steps):
             for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
@@ -95,7 +105,8 @@ def run_stage(
             optimizer.zero_grad(set_to_none=True)
             losses = stage.losses(step)
             losses["loss"].backward()
-            if _clip(parameters, config):
+            finite = _clip(parameters, config)
+            if finite:
                 optimizer.step()
                 skipped = 0
             else:  # a non-finite gradient must never reach the weights
@@ -103,16 +114,17 @@ def run_stage(
                 if config.debug or skipped > MAX_SKIPPED:
                     raise RunError(_non_finite(model, stage, step))
             session.step, session.seconds = step + 1, time.perf_counter() - clock
-            if step % RECORD_EVERY == 0 or step == stage.steps - 1 or progress.due():
+            if finite and (step % RECORD_EVERY == 0 or step == stage.steps - 1 or progress.due()):
                 point = {name: loss.item() for name, loss in losses.items()} | model.physics.values()
                 session.curves.append({"stage": stage.name, "step": step, "seconds": session.seconds, **point})
-            progress.advance(describe(session.curves[-1]) if progress.due() else "")
+            progress.advance(describe(session.curves[-1]) if progress.due() and session.curves else "")
             epoch, rest = divmod(session.step, stage.steps_per_epoch or stage.steps + 1)
             if not rest:
                 on_epoch(epoch)
                 if epoch % config.save_every_n_epochs == 0:
                     session.optimizer = pack_optimizer(optimizer)
                     on_save(session)
+                    session.optimizer = {}  # from the next step on it is out of date
     stage.finish()
 
 

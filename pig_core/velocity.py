@@ -63,8 +63,9 @@ class FittedVelocity(nn.Module):
     """The state at frame L whose rollout *backwards* through the physics fits all L positions best.
 
     Gauss-Newton on least squares, started from the last finite difference. Only the last iteration carries
-    gradients; by the implicit function theorem that is the gradient of the solution with respect to positions
-    and physical parameters. Nothing is learned here, so nothing can compensate for a wrong k, l or g.
+    gradients; by the implicit function theorem that is, but for second derivatives, the gradient of the solution
+    with respect to positions and physical parameters. Nothing is learned here, so nothing can compensate for a
+    wrong k, l or g.
     """
 
     iterations = 3
@@ -98,7 +99,7 @@ class FittedVelocity(nn.Module):
                 normal = jacobian.mT @ jacobian + self.damping * directions
             last = iteration == self.iterations - 1
             residual = observed - (rolled_back(state) if last else values[:, 0])
-            state = state + torch.linalg.solve(normal, (jacobian.mT @ residual.unsqueeze(-1))).squeeze(-1)
+            state = state + torch.linalg.solve_ex(normal, jacobian.mT @ residual.unsqueeze(-1)).result.squeeze(-1)
         pos, vel = state.view(b, 2, k, 2).unbind(1)
         return pos, vel / self.dt
 

@@ -37,7 +37,7 @@ def test_locality_alone_separates_three_bodies(seed, tmp_path):
     config = make_config("3bp_color", data_dir=str(tmp_path), save_dir=str(tmp_path / "run"), simulate=True,
                          n_train=100, n_eval=20, seed=seed)  # fmt: skip
     run = Run.start(config)
-    run_stage(run.model, config, locality_stage(run.model, config, run.frames), Session())
+    run_stage(run.model, config, locality_stage(run.model, config, run.frames), Session(), 0.0)
     metrics = evaluate(run.model, config, "valid", 20).metrics
     assert metrics["position_rms"] < 0.2
     assert np.abs(metrics["position_offset"]).max() < 0.2

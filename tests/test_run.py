@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 import torch
 
+from pig_core import plots
 from pig_core.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
-from pig_core.data import load_frames, to_video
-from pig_core.errors import RunError
+from pig_core.config import Config, make_config
+from pig_core.data import ensure_file, load_frames, to_video
+from pig_core.errors import DataError, RunError
 from pig_core.model import build_model
-from pig_core.run import Run, choose_folder
+from pig_core.notebook import results_table
+from pig_core.results import summary_table
+from pig_core.run import Run, choose_folder, claim_folder
+from pig_core.stages import vision_stage
+from pig_core.training import Session, run_stage
+
+from .conftest import TINY
 
 LEFT_BEHIND = {
     "log.txt", "metrics.json", "curves.json", CHECKPOINT, "templates.jpg", "rollout.gif", "outputs.npz",
@@ -34,8 +42,6 @@ def finish(config):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, data_dir):
     """One finished tiny run."""
-    from .conftest import TINY, make_config
-
     folder = tmp_path_factory.mktemp("runs") / "first"
     return finish(make_config(data_dir=str(data_dir), save_dir=str(folder), **TINY))
 
@@ -89,6 +95,26 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(done, tmp_path):
     assert other.metrics["recons_loss"] != done.metrics["recons_loss"]
 
 
+def test_test_mode_in_the_runs_own_folder_leaves_its_results_alone(done):
+    before = {name: (done.folder / name).read_bytes() for name in ("metrics.json", "curves.json", CHECKPOINT)}
+    finish(dataclasses.replace(done.config, test_mode=True, use_ckpt=True))
+    assert {name: (done.folder / name).read_bytes() for name in before} == before
+    (done.folder / "test_metrics.json").unlink()
+
+
+def test_a_bad_test_file_is_found_before_the_training(tiny, tmp_path):
+    config = tiny(data_dir=str(tmp_path / "data"), save_dir=str(tmp_path / "run"))
+    ensure_file(config, 30).write_text("damaged")
+    with pytest.raises(DataError, match=r"sl30.*damaged"):
+        Run.start(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_of_another_size_is_not_taken_for_the_one_asked_for(tiny):
+    with pytest.raises(DataError, match="was simulated with 60 train sequences, 5000 are asked for"):
+        load_frames(tiny(n_train=5000), "train", 12)
+
+
 def test_test_mode_gives_the_same_numbers_from_a_checkpoint(done, tmp_path):
     config = dataclasses.replace(
         done.config, save_dir=str(tmp_path / "test"), test_mode=True, use_ckpt=True, ckpt_dir=str(done.folder)
@@ -106,6 +132,61 @@ def test_the_paper_recipe_runs_evaluates_and_saves(tiny, tmp_path):
     assert log.count("eval_pred_loss") == 3
     joint = [p for p in run.session.curves if p["stage"] == "joint"]
     assert joint[-1]["loss"] < joint[0]["loss"]
+
+
+PAPER, IMPROVED = make_config(recipe="paper"), make_config()
+DIFFERENCES = {
+    field.name: getattr(PAPER, field.name)
+    for field in dataclasses.fields(Config)
+    if getattr(PAPER, field.name) != getattr(IMPROVED, field.name) and field.name not in ("recipe", "epochs")
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_every_difference_between_the_recipes_can_be_switched_alone(name, tiny, tmp_path):
+    """Improved with one value of the paper still trains, and trains differently."""
+    plain, other = (
+        Run.start(tiny(n_train=60, save_dir=str(tmp_path / str(i)), epochs=1, batch_size=60, **options))
+        for i, options in enumerate([{}, {name: DIFFERENCES[name]}])
+    )
+    for run in (plain, other):
+        run.train()
+        assert all(torch.isfinite(p).all() for p in run.model.parameters())
+    first, second = plain.model.state_dict(), other.model.state_dict()
+    assert first.keys() != second.keys() or any(
+        first[n].shape != second[n].shape or not torch.equal(first[n], second[n]) for n in first
+    )
+
+
+def test_a_black_box_runs_through_all_figures(tiny, tmp_path):
+    run = finish(tiny(cell_type="lstm", velocity_type="mlp", backward_loss=0, save_dir=str(tmp_path / "lstm")))
+    assert run.metrics["learned"] == {}
+    assert "training" in summary_table([run.metrics])
+    assert "$k$" not in results_table(run.metrics).data
+    plots.curves(run.session.curves, run.config)
+
+
+def test_a_run_that_diverged_is_still_judged_and_saved(tiny, tmp_path):
+    run = Run.start(tiny(save_dir=str(tmp_path / "diverged")))
+    run.train()
+    run.model.physics.logs["k"].data.fill_(60.0)
+    run.evaluate()
+    saved = json.loads((run.save() / "metrics.json").read_text())
+    assert saved["predicted"] is False
+    assert saved["pred_loss"] is None or saved["pred_loss"] > 3
+
+
+def test_a_step_without_a_finite_gradient_does_not_reach_the_weights(tiny, tmp_path):
+    run = Run.start(tiny(save_dir=str(tmp_path / "nan")))
+    stage = vision_stage(run.model, run.config, run.frames)
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    bad = dataclasses.replace(stage, steps=5, losses=lambda step: {"loss": stage.losses(step)["loss"] * float("nan")})
+    session = Session()
+    run_stage(run.model, run.config, bad, session, 0.0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
+    assert session.curves == []
+    with pytest.raises(RunError, match=r"the gradient is not finite in stage vision, step 0 \(encoder"):
+        run_stage(run.model, dataclasses.replace(run.config, debug=True), bad, Session(), 0.0)
 
 
 def test_options_change_what_they_say(tiny, tmp_path):
@@ -127,8 +208,7 @@ def test_unnamed_runs_get_folders_of_their_own(tiny, monkeypatch, tmp_path):
     monkeypatch.setattr("pig_core.run.project_root", lambda: tmp_path)
     first = choose_folder(tiny())
     assert first == tmp_path / "reports" / "runs" / "spring_color" / "improved-s0"
-    first.mkdir(parents=True)
-    assert choose_folder(tiny()).name == "improved-s0-2"
+    assert [claim_folder(tiny(), first).name for _ in range(3)] == ["improved-s0", "improved-s0-2", "improved-s0-3"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "other task", "not finite", "foreign"])

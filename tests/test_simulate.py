@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pig_core.errors import SimulationError
 from pig_core.physics import PHYSICS
@@ -58,11 +59,9 @@ def task_length(name):
 
 
 def test_the_path_solves_the_equation_of_motion_of_the_truth_asked_for():
-    """Second differences of a finely simulated path against the force law, with another k and l than the task's."""
+    """Against a rollout with a hundred times finer steps, with another k and l than the task's."""
     task, pos, vel = paths("spring_color", n=10, length=12, k=2.5, l=7.0)
     fine = PHYSICS["spring"](task.dt, 1000, values={"k": 2.5, "l": 7.0}).double()
-    import torch
-
     with torch.no_grad():
         exact, _ = fine.rollout(torch.from_numpy(pos[:, 0]), torch.from_numpy(vel[:, 0]), 11)
     # Ten Euler substeps of 0.03 s are close to, not equal to, the exact solution.

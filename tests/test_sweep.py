@@ -41,7 +41,7 @@ def test_a_sweep_runs_what_is_missing_once(checkout, data_dir):
     finished.parent.mkdir(parents=True)
     finished.write_text("{}")
     options = ",".join(f"{name}={value}" for name, value in {**TINY, "data_dir": data_dir}.items())
-    chosen = ["--config", "tasks=spring_color", "seeds=0,1", f"options={options}"]
+    chosen = ["--config", "tasks=spring_color", "seeds=0,1", f"options={options}", "results=reports/results"]
     done = snakemake(checkout, *chosen)
     assert done.returncode == 0, done.stderr[-3000:]
     assert finished.read_text() == "{}"  # a finished run is not run again
