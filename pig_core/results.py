@@ -43,11 +43,12 @@ def summary_table(results: Iterable[Result]) -> str:
     for result in results:
         groups.setdefault((result["task"], result["recipe"]), []).append(result)
     lines = [
-        "| task | recipe | objects found | parameters, error | recons_loss | pred_loss | extrap_loss | training |",
+        "| task | recipe | authors' thresholds met | parameters, error | recons_loss | pred_loss | extrap_loss | training |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (task, recipe), runs in groups.items():
-        found = f"{sum(run['discovered'] for run in runs)} of {len(runs)} seeds"
+        counts = (sum(run[name] for run in runs) for name in ("discovered", "predicted"))
+        found = "recons {}, pred {} of {} seeds".format(*counts, len(runs))
         losses = (_spread([run[name] for run in runs]) for name in ("recons_loss", "pred_loss", "extrap_loss"))
         seconds = f"{statistics.median(run['train_seconds'] for run in runs):.0f} s"
         errors = ", ".join(
