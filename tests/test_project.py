@@ -60,7 +60,8 @@ def test_the_readme_shows_exactly_the_committed_results():
 def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     runs = [
         {
-            "task": "spring_color", "recipe": "improved", "discovered": seed != 2, "predicted": True, "learned": {"k": 4.0},
+            "task": "spring_color", "recipe": "improved", "discovered": seed != 2, "predicted": True,
+            "learned": {"k": 4.0},
             "parameter_error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
             "train_seconds": 30.0,
         }
