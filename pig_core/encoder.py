@@ -14,11 +14,12 @@ def double_size(x: Tensor) -> Tensor:
 
     [0, 1, 2, 3] becomes [0, .5, 1, 1.5, 2, 2.5, 3, 3]: even targets copy, odd ones are the mean of two neighbours.
     """
-    for dim in (2, 3):
+    x = x.movedim(1, -1)  # channels stay last in memory, as the convolutions around want them
+    for dim in (1, 2):
         n = x.shape[dim]
         after = torch.cat([x.narrow(dim, 1, n - 1), x.narrow(dim, n - 1, 1)], dim)
-        x = torch.stack([x, (x + after) / 2], dim + 1).flatten(dim, dim + 1)
-    return x
+        x = torch.stack([x, torch.lerp(x, after, 0.5)], dim + 1).flatten(dim, dim + 1)
+    return x.movedim(-1, 1)
 
 
 class UNet(nn.Module):
@@ -85,11 +86,9 @@ class MaskedMLP(nn.Module):
     def forward(self, frames: Tensor, masks: Tensor, background: Tensor) -> Tensor:
         """Frames (N, C, H, W) and masks (N, K, H, W) to positions (N, K, 2) in pixels."""
         masked = masks.unsqueeze(2) * frames.unsqueeze(1)  # (N, K, C, H, W)
-        n, k = masked.shape[:2]
-        masked = masked.flatten(0, 1)
         if self.pooling > 1:
-            masked = F.avg_pool2d(masked, self.pooling)
-        flat = masked.permute(0, 2, 3, 1).reshape(n, k, -1)  # height, width, channel: the authors' order
+            masked = F.avg_pool2d(masked.flatten(0, 1), self.pooling).unflatten(0, masked.shape[:2])
+        flat = masked.movedim(2, -1).flatten(2)  # height, width, channel: the authors' order
         half = self.image_size / 2
         return self.mlp(flat).tanh() * half + half
 
@@ -140,12 +139,14 @@ class Encoder(nn.Module):
 
     def __init__(self, unet: UNet, localiser: nn.Module, logit_gain: float, background: bool):
         super().__init__()
-        self.unet, self.localiser = unet, localiser
+        # Channels last in memory: the convolutions are most of all work and run nearly twice as fast.
+        self.unet = unet.to(memory_format=torch.channels_last)
+        self.localiser = localiser
         self.logit_gain, self.background = logit_gain, background
 
     def forward(self, frames: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (N, C, H, W) to positions (N, K, 2), pixels, and masks (N, K, H, W) without the background's."""
-        logits = self.unet(frames) * self.logit_gain
+        logits = self.unet(frames.contiguous(memory_format=torch.channels_last)) * self.logit_gain
         masks = softmax_with_background(logits)[:, :-1] if self.background else logits.softmax(1)
         return self.localiser(frames, masks, background), masks
 

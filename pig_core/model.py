@@ -18,6 +18,7 @@ from .config import Config
 from .decoder import Decoder
 from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
 from .physics import PHYSICS
+from .prior import StartPrior
 from .refine import refine
 from .tasks import TASKS
 from .velocity import VELOCITIES, DifferenceVelocity, LinearVelocity
@@ -53,6 +54,7 @@ class PAIG(nn.Module):
         self.decoder = Decoder(k, channels, size, config.coordinates, config.window_edge)
         velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
         self.velocity = velocity(task.input_steps, k, task.dt)
+        self.prior = StartPrior(task.input_steps, k) if config.start_prior else None
         if config.cell_type == "lstm":
             self.physics = LSTMDynamics(k, config.recurrent_units, config.lstm_layers, size)
         else:
@@ -81,7 +83,12 @@ class PAIG(nn.Module):
 
     def predict(self, positions: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Roll the physics out from the first L positions (B, L, K, 2): (B, steps, K, 2) positions, velocities."""
-        return self.physics.rollout(*self.velocity(positions, self.physics), steps)
+        return self.physics.rollout(*self.state(positions), steps)
+
+    def state(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Position and velocity at frame L, (B, K, 2) each, pixels and pixels/s, from positions (B, L, K, 2)."""
+        pos, vel = self.velocity(positions, self.physics)
+        return (pos, vel) if self.prior is None else self.prior(pos, vel, self.physics)
 
     def decode(self, positions: Tensor) -> Tensor:
         """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""

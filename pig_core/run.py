@@ -21,6 +21,7 @@ from .data import load_frames, to_video
 from .errors import RunError
 from .evaluation import Evaluation, evaluate, judge, losses_on
 from .files import project_root, write_json
+from .memory import keep_freed_memory
 from .model import PAIG, build_model
 from .provenance import commit, provenance
 from .stages import training_frames
@@ -52,6 +53,7 @@ class Run:
         Raises:
             RunError, DataError: before anything is written, with one sentence on what to change.
         """
+        keep_freed_memory()
         device = choose_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True

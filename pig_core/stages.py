@@ -117,14 +117,14 @@ def encode_all(model: PAIG, config: Config, frames: Tensor, chunk: int = 100) ->
 def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
     """Velocity and physics on encoded positions, forwards to the predicted frames and back to the input frames.
 
-    Forwards alone k and g come out some percent high: a slightly wrong velocity and they compensate.
+    Forwards alone k and g come out some percent high: a slightly wrong velocity and they compensate. For the same
+    reason the prior of the scenes' starts is learned last, with the physics as it then is.
     """
     groups = _physics_groups(model, config, config.dynamics_lr, list(model.velocity.parameters()))
     schedule = _linear_decay(config.dynamics_steps, 0.5, 0.01) if config.anneal_lr else lambda step: 1.0
-    if not any(group["params"] for group in groups):
-        return Stage(
-            "dynamics", 0, groups, lambda step: {}, schedule
-        )  # fitted velocity, no parameters: nothing to learn
+    steps = config.dynamics_steps if any(group["params"] for group in groups) else 0
+    if not steps and model.prior is None:  # fitted velocity, no parameters: nothing to learn
+        return Stage("dynamics", 0, groups, lambda step: {}, schedule)
     steps_in = model.input_steps
     positions = encode_all(model, config, frames[: config.dynamics_sequences or None])  # (N, L+P, K, 2)
     before, after = positions[:, : steps_in - 1].flip(1), positions[:, steps_in:]
@@ -140,7 +140,12 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
             loss = loss + config.backward_loss * (back - before[index]).square().sum((-2, -1)).mean()
         return {"loss": loss, "position_loss": position_loss}
 
-    return Stage("dynamics", config.dynamics_steps, groups, losses, schedule)
+    @torch.no_grad()
+    def finish() -> None:
+        if model.prior is not None:
+            model.prior.learn(positions, *model.velocity(positions[:, :steps_in], model.physics), model.physics)
+
+    return Stage("dynamics", steps, groups, losses, schedule, finish=finish)
 
 
 def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from .physics import Dynamics
 
+PROBE = 1e-2  # pixels, and pixels per frame, that a state is moved by to see how its trajectory changes
+DAMPING = 1e-4  # of the Gauss-Newton steps
+
 
 def _tanh_mlp(inputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, 100), nn.Tanh(), nn.Linear(100, 100), nn.Tanh(), nn.Linear(100, 2))
@@ -62,14 +65,8 @@ class DifferenceVelocity(nn.Module):
 class FittedVelocity(nn.Module):
     """The state at frame L whose rollout *backwards* through the physics fits all L positions best.
 
-    Gauss-Newton on least squares, started from the last finite difference. Only the last iteration carries
-    gradients; by the implicit function theorem that is, but for second derivatives, the gradient of the solution
-    with respect to positions and physical parameters. Nothing is learned here, so nothing can compensate for a
-    wrong k, l or g.
+    Nothing is learned here, so nothing can compensate for a wrong k, l or g.
     """
-
-    iterations = 3
-    damping = 1e-4
 
     def __init__(self, input_steps: int, n_objects: int, dt: float):
         super().__init__()
@@ -77,31 +74,53 @@ class FittedVelocity(nn.Module):
 
     def forward(self, positions: Tensor, physics: Dynamics) -> tuple[Tensor, Tensor]:
         """As :meth:`MLPVelocity.forward`; the position at frame L is fitted, too."""
-        b, steps, k, _ = positions.shape
-        observed = positions.flip(1).flatten(1)  # (B, L K 2), frame L first
+        speed = (positions[:, -1] - positions[:, -2]) / self.dt
+        return fit_state(positions, positions.shape[1] - 1, (positions[:, -1], speed), physics)
 
-        def rolled_back(state: Tensor) -> Tensor:
-            pos, vel = state.view(-1, 2, k, 2).unbind(1)
-            earlier, _ = physics.rollout(pos, vel * (1 / self.dt), steps - 1, backwards=True)
-            return torch.cat([pos.unsqueeze(1), earlier], 1).flatten(1)
 
-        # Velocities in pixels per frame: all unknowns then have the same scale.
-        state = torch.stack([positions[:, -1], positions[:, -1] - positions[:, -2]], 1).flatten(1)  # (B, 4 K)
-        n = state.shape[1]
-        directions = torch.eye(n, dtype=state.dtype, device=state.device)
-        for iteration in range(self.iterations):
-            state = state.detach()
-            with torch.no_grad():  # the Jacobian by forward differences, all directions in one batch
-                h = 1e-2
-                probes = torch.cat([state.unsqueeze(1), state.unsqueeze(1) + h * directions], 1)  # (B, 1 + n, n)
-                values = rolled_back(probes.flatten(0, 1)).view(b, 1 + n, -1)
-                jacobian = ((values[:, 1:] - values[:, :1]) / h).transpose(1, 2)  # (B, L K 2, n)
-                normal = jacobian.mT @ jacobian + self.damping * directions
-            last = iteration == self.iterations - 1
-            residual = observed - (rolled_back(state) if last else values[:, 0])
-            state = state + torch.linalg.solve_ex(normal, jacobian.mT @ residual.unsqueeze(-1)).result.squeeze(-1)
-        pos, vel = state.view(b, 2, k, 2).unbind(1)
-        return pos, vel / self.dt
+def fit_state(
+    positions: Tensor, at: int, guess: tuple[Tensor, Tensor], physics: Dynamics, iterations: int = 3
+) -> tuple[Tensor, Tensor]:
+    """The state at one frame whose rollout, backwards and forwards, fits all positions best: Gauss-Newton.
+
+    Only the last iteration carries gradients; by the implicit function theorem that is, but for second derivatives,
+    the gradient of the solution with respect to positions and physical parameters.
+
+    Args:
+        positions: (B, T, K, 2), pixels.
+        at: index of the frame in 0..T-1.
+        guess: position (pixels) and velocity (pixels/s) there to start from, (B, K, 2) each.
+    Returns:
+        position and velocity at that frame, (B, K, 2) each.
+    """
+    b, steps, k, _ = positions.shape
+    observed = positions.flatten(1)  # (B, T K 2)
+
+    def trajectory(state: Tensor) -> Tensor:
+        pos, vel = state.view(-1, 2, k, 2).unbind(1)
+        vel = vel * (1 / physics.dt)
+        parts = [physics.rollout(pos, vel, at, backwards=True)[0].flip(1)] if at else []
+        parts.append(pos.unsqueeze(1))
+        parts.extend([physics.rollout(pos, vel, steps - 1 - at)[0]] if at < steps - 1 else [])
+        return torch.cat(parts, 1).flatten(1)
+
+    # Velocities in pixels per frame: all unknowns then have the same scale.
+    state = torch.stack([guess[0], guess[1] * physics.dt], 1).flatten(1)  # (B, 4 K)
+    n = state.shape[1]
+    directions = torch.eye(n, dtype=state.dtype, device=state.device)
+    for iteration in range(iterations):
+        state = state.detach()
+        with torch.no_grad():  # the Jacobian by forward differences, all directions in one batch
+            probes = torch.cat([state.unsqueeze(1), state.unsqueeze(1) + PROBE * directions], 1)  # (B, 1 + n, n)
+            values = trajectory(probes.flatten(0, 1)).view(b, 1 + n, -1)
+            jacobian = ((values[:, 1:] - values[:, :1]) / PROBE).transpose(1, 2)  # (B, T K 2, n)
+            normal = jacobian.mT @ jacobian + DAMPING * directions
+        last = iteration == iterations - 1
+        residual = observed - (trajectory(state) if last else values[:, 0])
+        change = torch.linalg.solve_ex(normal, jacobian.mT @ residual.unsqueeze(-1)).result.squeeze(-1)
+        state = state + change
+    pos, vel = state.view(b, 2, k, 2).unbind(1)
+    return pos, vel / physics.dt
 
 
 VELOCITIES: dict[str, type[nn.Module]] = {
