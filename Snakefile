@@ -34,7 +34,8 @@ rule all:
 
 rule run:
     output:
-        RESULTS + "/{task}-{recipe}-s{seed}.json",
+        metrics=RESULTS + "/{task}-{recipe}-s{seed}.json",
+        curves=RESULTS + "/curves/{task}-{recipe}-s{seed}.json",
     params:
         folder="reports/runs/{task}/sweep-{recipe}-s{seed}",
         options=" ".join(f"-p {option.replace('=', ' ')}" for option in chosen("options", "") if option),
@@ -44,4 +45,5 @@ rule run:
         "mkdir -p {params.folder} && OMP_NUM_THREADS={threads} papermill notebooks/train.ipynb"
         " {params.folder}/train.ipynb -k python3 --no-progress-bar -p task {wildcards.task}"
         " -p recipe {wildcards.recipe} -p seed {wildcards.seed} -p save_dir {params.folder} -p overwrite True"
-        " {params.options} && cp {params.folder}/metrics.json {output}"
+        " {params.options} && cp {params.folder}/curves.json {output.curves}"
+        " && cp {params.folder}/metrics.json {output.metrics}"

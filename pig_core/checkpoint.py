@@ -24,8 +24,8 @@ UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone wh
 # Options that shape the model: a checkpoint made with other values of these has other weights.
 MODEL_OPTIONS = (
     "task", "recipe", "color", "encoder_type", "unet_base", "unet_poolings", "mask_pooling", "mask_background",
-    "decoder_type", "refine_steps", "coordinates", "window_edge", "velocity_type", "start_prior", "alt_vel", "cell_type",
-    "recurrent_units", "lstm_layers", "logit_gain", "substeps",
+    "decoder_type", "refine_steps", "refine_search", "coordinates", "window_edge", "velocity_type", "start_prior",
+    "alt_vel", "cell_type", "recurrent_units", "lstm_layers", "logit_gain", "substeps",
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
 def save_session(path: Path, model: PAIG, config: Config, session: Session) -> None:
     """Write all that an interrupted training needs to go on bit for bit."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in session.optimizer.items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in (session.optimizer or {}).items()}
     position = {"stage": session.stage, "step": session.step, "seconds": session.seconds, "curves": session.curves}
     save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position})
 
@@ -111,4 +111,6 @@ def load_session(path: Path, model: PAIG, config: Config) -> Session:
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = tensor
     _load_weights(path, model, parts["model"])
-    return Session(**about["session"], optimizer=parts["optimizer"])
+    session = Session(**about["session"])
+    session.optimizer = parts["optimizer"] if session.step else None
+    return session

@@ -66,6 +66,7 @@ class Config:
     unet_poolings: int = option(2, "times the U-Net halves the image", least=1)
     mask_pooling: int = option(1, "masked frames are average-pooled by this before the MLP encoder", least=1)
     refine_steps: int = option(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
+    refine_search: float = option(0.0, "pixels around each position where the refinement looks for a start", least=0)
     decoder_type: str = option("spatial_transformer", "how objects are drawn", choices=("spatial_transformer",))
     coordinates: str = option(
         "exact",
@@ -105,7 +106,7 @@ class Config:
     vision_lr: float = option(2e-3, "learning rate of stages 2 and 3", above=0)
     # Stage 4, "dynamics": velocity and physics on the positions that the trained encoder sees.
     dynamics_steps: int = option(400, "steps", least=0)
-    dynamics_batch: int = option(256, "sequences per step", least=1)
+    dynamics_batch: int = option(128, "sequences per step", least=1)
     dynamics_lr: float = option(2e-3, "learning rate", above=0)
     dynamics_sequences: int = option(2000, "training sequences whose positions are used; 0: all", least=0)
     backward_loss: float = option(1.0, "weight of the rollout back to the input frames", least=0)
@@ -169,6 +170,7 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
         "bouncing_balls": {"autoencoder_loss": 2.0, "start_prior": False},
         "mnist_spring_color": {
             "refine_steps": 4,
+            "refine_search": 4.0,
             "decoder_steps": 300,
             "vision_steps": 0,
             "vision_batch": 32,

@@ -15,7 +15,7 @@ from .data import load_frames, load_positions, to_video
 from .model import PAIG, Output, video_losses
 from .tasks import RECONS_THRESHOLD, TASKS
 
-CHUNK = 50  # sequences evaluated at a time; bounds the memory
+CHUNK = 20  # sequences evaluated at a time; bounds the memory
 SSIM_SEQUENCES = 20  # sequences the structural similarity is taken over: it is slow
 
 

@@ -49,7 +49,7 @@ class PAIG(nn.Module):
         else:
             localiser = CenterOfMass(size)
         unet = UNet(channels, k, config.unet_base, config.unet_poolings)
-        self.refine_steps = config.refine_steps
+        self.refine_steps, self.refine_search = config.refine_steps, config.refine_search
         self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background)
         self.decoder = Decoder(k, channels, size, config.coordinates, config.window_edge)
         velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
@@ -77,7 +77,7 @@ class PAIG(nn.Module):
         """The same for single frames, (N, C, S, S); a refinement's correction carries no gradient."""
         positions, masks = self.encoder(frames, self.decoder.background())
         if refine_steps:
-            refined = refine(self.decoder, frames, positions.detach(), refine_steps)
+            refined = refine(self.decoder, frames, positions.detach(), refine_steps, self.refine_search)
             positions = positions + (refined - positions).detach()
         return positions, masks
 

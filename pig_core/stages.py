@@ -109,7 +109,7 @@ def _reconstruction_stage(
 
 
 @torch.no_grad()
-def encode_all(model: PAIG, config: Config, frames: Tensor, chunk: int = 100) -> Tensor:
+def encode_all(model: PAIG, config: Config, frames: Tensor, chunk: int = 20) -> Tensor:
     """Positions (N, T, K, 2), pixels, that the encoder sees in a video, uint8 (N, T, H, W, 3)."""
     return torch.cat([model.encode(to_video(part, config.color))[0] for part in frames.split(chunk)])
 

@@ -31,7 +31,8 @@ class Session:
     step: int = 0  # steps of that stage that are done
     seconds: float = 0.0
     curves: Curves = field(default_factory=list)
-    optimizer: dict[str, Tensor] = field(default_factory=dict)  # of the stage, empty at its start
+    # What the optimiser remembers after ``step``; None at a stage's start and wherever it is not known.
+    optimizer: dict[str, Tensor] | None = None
 
 
 def train(
@@ -55,17 +56,17 @@ def train(
         RunError: if the gradients stay non-finite.
     """
     session = session or Session()
-    if not session.optimizer:  # interrupted between two saves: a stage is only resumed with its optimiser
+    if session.optimizer is None:  # interrupted between two saves: a stage is only resumed with its optimiser
         session.step = 0
     clock = time.perf_counter() - session.seconds
     for index, (name, make_stage) in enumerate(STAGES.items()):
         if index < session.stage or not _wanted(name, config):
             continue
         if index > session.stage:
-            session.stage, session.step, session.optimizer = index, 0, {}
+            session.stage, session.step, session.optimizer = index, 0, None
         # Preparing a stage counts, too: "dynamics" first encodes the videos.
         run_stage(model, config, make_stage(model, config, frames), session, clock, on_epoch, on_save)
-        session.stage, session.step, session.optimizer = index + 1, 0, {}
+        session.stage, session.step, session.optimizer = index + 1, 0, None
         session.seconds = time.perf_counter() - clock
         on_save(session)
     return session
@@ -93,7 +94,7 @@ def run_stage(
         clock: ``time.perf_counter()`` at which the session's seconds were 0.
     """
     optimizer = OPTIMIZERS[config.optimizer](stage.groups, lr=config.base_lr)
-    if session.optimizer:
+    if session.optimizer is not None:
         unpack_optimizer(optimizer, session.optimizer)
     base_lrs = [group["lr"] for group in stage.groups]
     parameters = [p for group in stage.groups for p in group["params"]]
@@ -124,7 +125,7 @@ def run_stage(
                 if epoch % config.save_every_n_epochs == 0:
                     session.optimizer = pack_optimizer(optimizer)
                     on_save(session)
-                    session.optimizer = {}  # from the next step on it is out of date
+                    session.optimizer = None  # from the next step on it is out of date
     stage.finish()
 
 

@@ -1,6 +1,7 @@
 """Interrupted runs: a process that is really killed leaves nothing broken, and going on gives the same bits."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +17,17 @@ from pig_core.run import Run
 
 from .conftest import TINY
 
+JOINT_ONLY = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0}
 OPTIONS = {
-    "paper": {"epochs": 8, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100,
-              "locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0},
+    "sgd": {"recipe": "paper", "optimizer": "sgd", "epochs": 8, "batch_size": 20, "save_every_n_epochs": 2,
+            **JOINT_ONLY},
+    "paper": {"epochs": 8, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100, **JOINT_ONLY},
     "improved": {"locality_steps": 3, "decoder_steps": 3, "vision_steps": 3, "dynamics_steps": 30, "epochs": 1},
 }  # fmt: skip
 
 
 def start(recipe, data_dir, folder, *more):
-    options = {**TINY, **OPTIONS[recipe], "recipe": recipe, "data_dir": data_dir, "save_dir": folder}
+    options = {**TINY, "recipe": recipe, **OPTIONS[recipe], "data_dir": data_dir, "save_dir": folder}
     line = [sys.executable, "-m", "pig_core", *(f"--{name}={value}" for name, value in options.items()), *more]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -45,7 +48,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path):
     process.wait()
     assert unfinished.exists(), "the run ended before it could be killed"
     assert not (tmp_path / "killed" / "metrics.json").exists()
-    load_tensors(unfinished)  # complete, whenever the kill came
+    unfinished_copy = tmp_path / UNFINISHED
+    shutil.copy(unfinished, unfinished_copy)  # complete, whenever the kill came
 
     refused = start(recipe, data_dir, tmp_path / "killed")
     assert "already holds a run" in refused.communicate()[1]
@@ -54,6 +58,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path):
     assert "left by a run with other options: seed=0 (here 5)" in other.communicate()[1]
 
     end(start(recipe, data_dir, tmp_path / "killed", "--resume=True"))
+    # Left in the middle of the only stage, it must go on there, not start again.
+    assert recipe == "improved" or load_tensors(unfinished_copy)[1]["session"]["step"] > 0
     whole, resumed = (load_tensors(tmp_path / name / CHECKPOINT)[0] for name in ("whole", "killed"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "killed"))

@@ -159,7 +159,9 @@ def test_every_difference_between_the_recipes_can_be_switched_alone(name, tiny, 
 
 
 def test_a_black_box_runs_through_all_figures(tiny, tmp_path):
-    run = finish(tiny(cell_type="lstm", velocity_type="mlp", backward_loss=0, start_prior=False, save_dir=str(tmp_path / "lstm")))
+    run = finish(
+        tiny(cell_type="lstm", velocity_type="mlp", backward_loss=0, start_prior=False, save_dir=str(tmp_path / "lstm"))
+    )
     assert run.metrics["learned"] == {}
     assert "training" in summary_table([run.metrics])
     assert "$k$" not in results_table(run.metrics).data

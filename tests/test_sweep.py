@@ -38,8 +38,10 @@ def checkout(tmp_path):
 
 def test_a_sweep_runs_what_is_missing_once(checkout, data_dir):
     finished = checkout / "reports" / "results" / "spring_color-improved-s0.json"
-    finished.parent.mkdir(parents=True)
+    curves = finished.parent / "curves" / finished.name
+    curves.parent.mkdir(parents=True)
     finished.write_text("{}")
+    curves.write_text("[]")
     options = ",".join(f"{name}={value}" for name, value in {**TINY, "data_dir": data_dir}.items())
     chosen = ["--config", "tasks=spring_color", "seeds=0,1", f"options={options}", "results=reports/results"]
     done = snakemake(checkout, *chosen)
@@ -47,6 +49,8 @@ def test_a_sweep_runs_what_is_missing_once(checkout, data_dir):
     assert finished.read_text() == "{}"  # a finished run is not run again
     result = json.loads(finished.with_name("spring_color-improved-s1.json").read_text())
     assert (result["task"], result["seed"]) == ("spring_color", 1)
+    points = json.loads(curves.with_name("spring_color-improved-s1.json").read_text())
+    assert {point["stage"] for point in points} == {"locality", "decoder", "vision", "dynamics"}
     again = snakemake(checkout, *chosen)
     assert "Nothing to be done" in again.stderr + again.stdout
 
