@@ -1,24 +1,43 @@
-# make report | make test | make lab | make sweep; everything else is a step of these. Data and runs are never deleted.
+# make report | test | lab | run | sweep; everything else is a step of these. Data and runs are never deleted.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-# The run that the page shows; apart from the folders that a user's own runs get.
-RUN := reports/runs/spring_color/report
+TASKS := bouncing_balls spring_color spring_color_half mnist_spring_color 3bp_color
+BUILD := reports/runs/pages
+PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
+PAGES := $(patsubst %,reports/%.html,index data $(TASKS))
 
-.PHONY: report test lint lab sweep results clean
+.PHONY: report run test lint lab sweep sweep-released weights results clean always
 .DELETE_ON_ERROR:
+.SECONDARY:
 
-report: reports/index.html
+# The report is made of the committed results and weights; it is always made anew.
+report: $(PAGES)
 	@echo "The report is reports/index.html"
 
-reports/index.html: $(RUN)/train.ipynb reports/template/index.html.j2 reports/template/page.css
+reports/%.html: $(BUILD)/%.ipynb
 	$(BIN)/python -m pig_core.page $< $@
 
-$(RUN)/train.ipynb: notebooks/train.ipynb $(wildcard pig_core/*) | $(INSTALLED)
-	mkdir -p $(RUN)
-	$(BIN)/papermill notebooks/train.ipynb $(RUN)/partial.ipynb -k python3 --log-output \
-		-p task spring_color -p save_dir $(RUN) -p overwrite True
-	mv $(RUN)/partial.ipynb $@
+$(BUILD)/%.ipynb: always $(INSTALLED)
+	mkdir -p $(BUILD)
+	$(PAPERMILL) notebooks/task.ipynb $@ -p task $*
+
+$(BUILD)/index.ipynb: always $(INSTALLED)
+	mkdir -p $(BUILD)
+	$(PAPERMILL) notebooks/report.ipynb $@
+
+$(BUILD)/data.ipynb: always $(INSTALLED)
+	mkdir -p $(BUILD)
+	$(PAPERMILL) notebooks/data.ipynb $@
+
+# One training from pixels to constants, and its page: make run TASK=3bp_color
+TASK ?= spring_color
+run: $(INSTALLED)
+	mkdir -p reports/runs/$(TASK)/run
+	$(PAPERMILL) notebooks/train.ipynb reports/runs/$(TASK)/run/train.ipynb --log-output \
+		-p task $(TASK) -p save_dir reports/runs/$(TASK)/run -p overwrite True
+	$(BIN)/python -m pig_core.page reports/runs/$(TASK)/run/train.ipynb reports/runs/$(TASK)/run/index.html
+	@echo "The run's page is reports/runs/$(TASK)/run/index.html"
 
 test: lint
 	$(BIN)/python -m pytest
@@ -35,6 +54,16 @@ sweep: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 	$(MAKE) results
 
+# The authors' placement, with positions refined through the decoder so that it has a say in them.
+sweep-released: $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input --config \
+		tasks=spring_color,mnist_spring_color,3bp_color seeds=0,1,2 options=coordinates=released,refine_steps=4 \
+		results=reports/results/released
+
+# The weights that come with the project: seed 0 of each task of the sweep.
+weights: $(INSTALLED)
+	$(BIN)/python -m pig_core.published $(foreach t,$(TASKS),reports/runs/$(t)/sweep-improved-s0/checkpoint.safetensors)
+
 results: $(INSTALLED)
 	$(BIN)/python -m pig_core.results README.md
 
@@ -45,4 +74,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv $(RUN) reports/index.html
+	rm -rf .venv $(BUILD)

@@ -53,9 +53,13 @@ def evaluate(model: PAIG, config: Config, split: str = "test", length: int | Non
     Args:
         length: frames per sequence, which chooses the file; None: the task's test length.
     """
-    task = TASKS[config.task]
-    length = length or task.test_length
-    frames = load_frames(config, split, length)
+    length = length or TASKS[config.task].test_length
+    return evaluate_video(model, config, load_frames(config, split, length), load_positions(config, split, length))
+
+
+@torch.no_grad()
+def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | None) -> Evaluation:
+    """Evaluate on video, uint8 (N, T, H, W, 3), with the simulator's positions (N, T, K, 2), if they are known."""
     device = next(model.parameters()).device
     sums: dict[str, float] = {}
     per_step, rollouts, encoded, first = [], [], [], None
@@ -73,7 +77,6 @@ def evaluate(model: PAIG, config: Config, split: str = "test", length: int | Non
     metrics: dict[str, object] = {name: value / len(frames) for name, value in sums.items()}
     metrics["pred_loss_per_step"] = torch.cat(per_step).mean(0).tolist()
     metrics["ssim_per_step"] = _ssim(first[1].prediction[:SSIM_SEQUENCES], first[0][:SSIM_SEQUENCES])
-    truth = load_positions(config, split, length)
     if truth is not None:
         truth, errors = _compare(positions, rollout, truth.numpy(), model.input_steps)
         metrics.update(errors)

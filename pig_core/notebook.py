@@ -10,6 +10,7 @@ from IPython import get_ipython
 from IPython.display import Markdown
 
 from .config import Config, make_config
+from .tables import table
 from .tasks import RECONS_THRESHOLD, TASKS
 
 # The notebook's own parameters cell begins with the first, the one that papermill adds after it with the second.
@@ -44,11 +45,6 @@ def notebook_config() -> Config:
     return config_from_cells(variables["In"], variables)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def changed_options(config: Config) -> Markdown:
     """The options that differ from the defaults of Config, as a table."""
     rows = [
@@ -56,7 +52,7 @@ def changed_options(config: Config) -> Markdown:
         for field in dataclasses.fields(config)
         if getattr(config, field.name) != field.default or field.name in ("task", "recipe", "seed")
     ]
-    return Markdown(_table(["option", "value", "meaning"], rows))
+    return Markdown(table(["option", "value", "meaning"], rows))
 
 
 def results_table(metrics: dict[str, object]) -> Markdown:
@@ -71,14 +67,14 @@ def results_table(metrics: dict[str, object]) -> Markdown:
         for name, true in metrics["truth"].items()
         if name in metrics["learned"]
     ]
-    parameters = _table(["parameter", "learned", "true", "error"], rows) + "\n\n" if rows else ""
+    parameters = table(["parameter", "learned", "true", "error"], rows) + "\n\n" if rows else ""
     threshold = TASKS[metrics["task"]].pred_threshold
     losses = [
         ("reconstruction", f"{metrics['recons_loss']:.3f}", f"below {RECONS_THRESHOLD:g}: objects discovered"),
         ("prediction", f"{metrics['pred_loss']:.3f}", f"below {threshold:g}: velocity and physics learned"),
         ("extrapolation", f"{metrics['extrap_loss']:.3f}", "frames beyond the trained range"),
     ]
-    return Markdown(parameters + _table(["loss on the long test file", "value", "authors' threshold"], losses))
+    return Markdown(parameters + table(["loss on the long test file", "value", "authors' threshold"], losses))
 
 
 def verdict(metrics: dict[str, object]) -> Markdown:

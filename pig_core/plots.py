@@ -31,7 +31,7 @@ def use_style() -> None:
     )
 
 
-def _image(ax: plt.Axes, image: Tensor) -> None:
+def show_image(ax: plt.Axes, image: Tensor) -> None:
     """Show an image (C, S, S) in [0, 1]."""
     picture = image.detach().cpu().clamp(0, 1).movedim(0, -1)
     ax.imshow(picture.expand(*picture.shape[:2], 3).numpy(), interpolation="nearest")
@@ -46,7 +46,7 @@ def samples(frames: Tensor, rows: int = 3, columns: int = 10) -> Figure:
     figure, axes = plt.subplots(rows, columns, figsize=(columns * 0.95, rows * 1.05), squeeze=False)
     for i in range(rows):
         for t in range(columns):
-            _image(axes[i, t], to_video(frames[i, t]))
+            show_image(axes[i, t], to_video(frames[i, t]))
             if i == 0:
                 axes[i, t].set_title(f"t = {t + 1}", fontsize=8)
         axes[i, 0].set_ylabel(f"video {i + 1}", fontsize=8)
@@ -101,7 +101,7 @@ def filmstrip(evaluation: Evaluation, config: Config, index: int = 0, columns: i
     for row, (name, images) in enumerate(rows.items()):
         for column, t in enumerate(times):
             ax = axes[row, column]
-            _image(ax, images[t])
+            show_image(ax, images[t])
             shown = {
                 "truth": True,
                 "prediction": t >= task.input_steps,
@@ -156,10 +156,10 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
     chosen = np.linspace(0, len(found) - 1, times).round().astype(int)
     figure, axes = plt.subplots(k + 1, times, figsize=(1.3 * times + 0.6, 1.35 * (k + 1)))
     for column, t in enumerate(chosen):
-        _image(axes[0, column], frames[t])
+        show_image(axes[0, column], frames[t])
         axes[0, column].set_title(f"t = {t + 1}", fontsize=8)
         for j in range(k):
-            _image(axes[j + 1, column], found[t, j : j + 1] * frames[t])
+            show_image(axes[j + 1, column], found[t, j : j + 1] * frames[t])
             x, y = evaluation.output.positions[index, t, j].tolist()
             axes[j + 1, column].plot(x - 0.5, y - 0.5, "+", color="white", ms=9)
             axes[j + 1, 0].set_ylabel(f"object {j + 1}", fontsize=8)
@@ -173,7 +173,7 @@ def templates(model: PAIG) -> Figure:
     sheet = template_sheet(model)
     columns = sheet.shape[-1] // model.decoder.template_size
     figure, ax = plt.subplots(figsize=(1.7 * columns, 3.4))
-    _image(ax, sheet)
+    show_image(ax, sheet)
     side = model.decoder.template_size
     ax.set_xticks([side * (i + 0.5) for i in range(columns)])
     ax.set_xticklabels([*(f"object {i + 1}" for i in range(columns - 1)), "background"], fontsize=9)

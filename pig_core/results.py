@@ -19,13 +19,32 @@ Result = dict[str, object]
 _SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
+# What the paper reports, as we recall it: to be compared, not to be trusted to the last digit.
+PAPER_VALUES = {"spring_color": {"l": 6.17}, "mnist_spring_color": {"l": 12.24}, "3bp_color": {"g": 65.7}}
+
+
+def results_folder() -> Path:
+    """Where the results that come with the project are."""
+    return project_root() / "reports" / "results"
+
+
+def coordinate_scale(task: str, name: str) -> float:
+    """The factor by which the released placement makes a parameter too large (1: not at all).
+
+    A position has to move by S/(S-1) pixels for the drawn object to move by one: lengths grow by that factor, g,
+    which goes with the cube of a length, by its cube, and k, which does not know of lengths, not at all.
+    """
+    size = TASKS[task].image_size
+    return (size / (size - 1)) ** {"l": 1, "g": 3}.get(name, 0)
+
+
 def load_results(folder: Path | None = None) -> list[Result]:
     """All results in ``folder`` (reports/results of the project), in the order of tasks, recipes and seeds.
 
     Raises:
         RunError: if a file is not a result.
     """
-    folder = folder or project_root() / "reports" / "results"
+    folder = folder or results_folder()
     results = []
     for path in folder.glob("*.json"):
         try:

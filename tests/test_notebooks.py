@@ -71,8 +71,8 @@ def test_misspelt_names_are_refused_in_whichever_parameter_cell():
     assert config_from_cells(again, {"seed": 5, "sead": 4}).seed == 5
 
 
-def papermill(out, *arguments, cwd=ROOT):
-    command = [str(Path(sys.executable).with_name("papermill")), str(TRAIN), str(out), *arguments]
+def papermill(out, *arguments, cwd=ROOT, notebook=TRAIN):
+    command = [str(Path(sys.executable).with_name("papermill")), str(notebook), str(out), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=cwd)
 
 
@@ -85,6 +85,24 @@ def test_train_runs_from_another_folder_with_papermills_parameters(tmp_path, dat
     assert sum("image/png" in o.get("data", {}) for o in outputs) >= 7
     text = "".join(o["text"] for o in outputs if o.output_type == "stream")
     assert "dynamics  step     2/2" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "arguments"),
+    [
+        ("report", 5, ["-p", "n_examples", "1"]),
+        ("task", 10, ["-p", "task", "bouncing_balls", "-p", "n_examples", "3"]),
+        ("data", 6, ["-p", "n_videos", "20"]),
+        ("explore", 0, []),
+    ],
+)
+def test_the_other_notebooks_run_in_any_folder(name, pictures, arguments, tmp_path):
+    done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=ROOT / "notebooks" / f"{name}.ipynb")
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= pictures
+    assert not [o for o in outputs if o.output_type == "stream" and "Warning" in o["text"]]
+    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
 
 
 @pytest.mark.parametrize(

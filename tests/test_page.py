@@ -1,7 +1,5 @@
 """The rendered page in a real browser without a network: no request, no error, formulas drawn, buttons that work."""
 
-import shutil
-
 import nbformat
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from pig_core.errors import RunError
 from pig_core.page import formulas_to_mathml, render
 from pig_core.player import player
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from .browser import browser_tab, needs_chromium
 
 
 def test_formulas_become_mathml_and_code_stays_code():
@@ -44,18 +42,11 @@ def page(tmp_path_factory):
     return folder / "page.html"
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_works_offline(page, scheme):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": 390, "height": 800}).new_page()
-        problems, requests = [], []
-        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
+    view = {"width": 390, "height": 800}
+    with browser_tab(offline=True, color_scheme=scheme, viewport=view) as (tab, problems, requests):
         tab.goto(page.as_uri())
         tab.wait_for_timeout(300)
         assert tab.title() == "A title & more"
@@ -68,7 +59,6 @@ def test_the_page_works_offline(page, scheme):
         assert tab.get_by_text("hello").is_visible()
         _check_player(tab)
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-        browser.close()
     assert not problems
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 

@@ -1,0 +1,114 @@
+"""Sentences and tables of the report, computed from the committed results: no number in it is typed by hand."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from IPython.display import Markdown
+
+from .results import PAPER_VALUES, Result, coordinate_scale
+from .tasks import TASKS
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def of_task(results: Sequence[Result], task: str) -> list[Result]:
+    """The results of one task."""
+    return [result for result in results if result["task"] == task]
+
+
+def source_note(results: Sequence[Result]) -> Markdown:
+    """Which runs a figure shows: recipe, tasks, seeds, device and commit."""
+    if not results:
+        return Markdown("*There are no such runs yet.*")
+    seeds = sorted({r["seed"] for r in results})
+    parts = {
+        "recipe": {r["recipe"] for r in results},
+        "commit": {r["commit"][:8] for r in results},
+        "on": {r["device"] for r in results},
+    }
+    text = "; ".join(f"{name} {', '.join(sorted(values))}" for name, values in parts.items())
+    return Markdown(f"*Shown: {len(results)} runs, seeds {', '.join(map(str, seeds))}; {text}.*")
+
+
+def headline(results: Sequence[Result]) -> Markdown:
+    """What came out, in two sentences."""
+    found = sum(r["discovered"] and r["predicted"] for r in results)
+    errors = [100 * abs(e) for r in results for e in r["parameter_error"].values()]
+    seconds = {task: statistics.median(r["train_seconds"] for r in of_task(results, task)) for task in TASKS
+               if of_task(results, task)}  # fmt: skip
+    return Markdown(
+        f"**{found} of {len(results)} runs of the recipe `improved` find the objects and the physics, every seed of "
+        f"every task counted. The {len(errors)} physical parameters they measure are {statistics.median(errors):.2f} % "
+        f"off in the median and {max(errors):.2f} % in the worst case. A run takes {min(seconds.values()):.0f} to "
+        f"{max(seconds.values()):.0f} seconds on two CPU cores, without a GPU.**"
+    )
+
+
+def comparison_table(exact: Sequence[Result], released: Sequence[Result]) -> Markdown:
+    """Every parameter: true, in the paper, with the released placement, and with the exact one."""
+    rows = []
+    for task, about in TASKS.items():
+        for name, true in about.truth.items():
+            paper = PAPER_VALUES.get(task, {}).get(name)
+            rows.append((
+                f"`{task}`", f"${name}$", f"{true:g}", "" if paper is None else f"{paper:g}",
+                f"{true * coordinate_scale(task, name):.2f}", _values(of_task(released, task), name),
+                _values(of_task(exact, task), name),
+            ))  # fmt: skip
+    header = [
+        "task",
+        "",
+        "true",
+        "paper",
+        "predicted from the bug",
+        "ours, released placement",
+        "ours, exact placement",
+    ]
+    return Markdown(table(header, rows))
+
+
+def _values(runs: Sequence[Result], name: str) -> str:
+    """Median and range over the seeds."""
+    values = [r["learned"][name] for r in runs if r["learned"].get(name) is not None]
+    if not values:
+        return "no run"
+    return f"{statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g}, {len(values)} seeds)"
+
+
+def paper_runs(results: Sequence[Result]) -> Markdown:
+    """What the recipe ``paper`` gave, run by run, with what each run was."""
+    rows = [
+        (
+            f"`{r['task']}`", r["seed"], r["config"]["epochs"], sum(r["steps"].values()), r["train_sequences"],
+            *(_number(r[name]) for name in ("recons_loss", "pred_loss", "extrap_loss")),
+            ", ".join(f"{n} {v:.3g}" for n, v in r["learned"].items()) or "none",
+            f"{r['train_seconds'] / 60:.0f} min", r["device"],
+        )
+        for r in results
+    ]  # fmt: skip
+    header = ["task", "seed", "epochs", "steps", "sequences", "recons", "pred", "extrap", "learned", "time", "on"]
+    return Markdown(table(header, rows) if rows else "There is no run of the recipe `paper` yet.")
+
+
+def cost_table(results: Sequence[Result]) -> Markdown:
+    """Time and device of every task's runs."""
+    rows = []
+    for task in TASKS:
+        runs = of_task(results, task)
+        if runs:
+            seconds = [r["train_seconds"] for r in runs]
+            rows.append((
+                f"`{task}`", len(runs), f"{statistics.median(seconds):.0f} s", f"{max(seconds):.0f} s",
+                ", ".join(sorted({r["device"] for r in runs})),
+            ))  # fmt: skip
+    return Markdown(table(["task", "runs", "median", "slowest", "device"], rows))
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3g}"

@@ -1,0 +1,165 @@
+"""Playing with a trained model: the weights that come with the project, the what-if engine, the widgets."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pig_core import published as published_runs
+from pig_core.checkpoint import CHECKPOINT, load_model, read_config, save_small
+from pig_core.errors import RunError
+from pig_core.explore import Explorer
+from pig_core.model import build_model
+from pig_core.published import finished_runs, open_checkpoint, open_task, weights_folder
+from pig_core.run import Run
+from pig_core.tasks import TASKS
+from pig_core.whatif import WhatIf, ask, loss_along
+
+from .browser import browser_tab, needs_chromium
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def spring():
+    return open_task("spring_color", 3)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_weights_of_every_task_predict_its_videos(task):
+    """On videos that are in no data file: objects where they are, predictions that follow."""
+    path = weights_folder() / f"{task}.safetensors"
+    assert path.stat().st_size < 2 * 2**20
+    metrics = open_checkpoint(path, 6).evaluation.metrics
+    assert metrics["pred_loss"] < TASKS[task].pred_threshold
+    assert metrics["position_rms"] < 0.5
+
+
+def test_the_small_form_of_a_checkpoint_draws_the_same(tiny, tmp_path):
+    run = Run.start(tiny(save_dir=str(tmp_path / "run")))
+    run.train()
+    video = torch.rand(1, 12, 3, 32, 32)
+    with torch.no_grad():
+        before = run.model(video)
+        save_small(tmp_path / "small.safetensors", run.model, run.config)
+        again = build_model(run.config)
+        load_model(tmp_path / "small.safetensors", again, run.config)
+        after = again(video)
+    torch.testing.assert_close(after.prediction, before.prediction, atol=1e-5, rtol=0)
+    torch.testing.assert_close(after.recons, before.recons, atol=1e-5, rtol=0)
+    assert (tmp_path / "small.safetensors").stat().st_size < (tmp_path / "run" / CHECKPOINT).stat().st_size / 5
+    assert read_config(tmp_path / "small.safetensors") == run.config
+
+
+def test_asking_nothing_gives_the_models_own_prediction(spring):
+    answer = ask(spring, 1, WhatIf())
+    torch.testing.assert_close(answer.prediction, spring.evaluation.output.prediction[1], atol=1e-4, rtol=0)
+    before = spring.model.physics.values()
+    stiff = ask(spring, 1, WhatIf({"k": 8.0}))
+    assert spring.model.physics.values() == before  # the model itself is not changed
+    assert stiff.loss > 3 * answer.loss
+    turned = ask(spring, 1, WhatIf(turn=360.0))
+    torch.testing.assert_close(turned.rollout, answer.rollout, atol=1e-2, rtol=0)
+
+
+def test_the_loss_is_smallest_at_the_true_constants(spring):
+    values = [3.0, 3.5, 4.0, 4.5, 5.0]
+    assert min(zip(loss_along(spring, 0, "k", values, WhatIf()), values, strict=True))[1] == 4.0
+    lengths = [5.0, 5.5, 6.0, 6.5, 7.0]
+    assert min(zip(loss_along(spring, 0, "l", lengths, WhatIf()), lengths, strict=True))[1] == 6.0
+
+
+def test_impossible_questions_are_refused_in_a_sentence(spring):
+    with pytest.raises(RunError, match="g = 3 cannot be asked of spring_color; allowed: k > 0, l > 0"):
+        ask(spring, 0, WhatIf({"g": 3.0}))
+    with pytest.raises(RunError, match="k = -1 cannot be asked"):
+        ask(spring, 0, WhatIf({"k": -1.0}))
+    with pytest.raises(RunError, match="there is no task 'pendulum'"):
+        open_task("pendulum")
+    with pytest.raises(RunError, match="there is no run 'mine'"):
+        Explorer("mine")
+
+
+def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(published_runs, "project_root", lambda: tmp_path)
+    with pytest.raises(RunError, match=r"papermill notebooks/train\.ipynb out\.ipynb -p task 3bp_color"):
+        open_task("3bp_color")
+    with pytest.raises(RunError, match="there is no finished run: `papermill"):
+        finished_runs()
+
+
+def test_every_widget_changes_what_it_says():
+    explorer = Explorer()
+    for name in explorer.runs:
+        explorer.run.value = name
+        first = explorer.picture.value
+        explorer.frame.value = explorer.frame.max
+        assert explorer.picture.value != first
+        assert "extrapolated" in explorer.picture.value
+        for slider in explorer.sliders.values():
+            loss, curve = explorer.answer.loss, explorer.curve.value
+            slider.index += 3
+            assert explorer.answer.loss != loss
+            assert explorer.curve.value != curve
+        explorer.as_learned()
+        panels = explorer.picture.value.count("<img")
+        explorer.panels["masks"].value = not explorer.panels["masks"].value
+        assert abs(explorer.picture.value.count("<img") - panels) == 1
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """JupyterLab on a copy of the notebooks; yields its address."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    port = _free_port()
+    command = [str(Path(sys.executable).with_name("jupyter")), "lab", "--allow-root", "--no-browser", "--port",
+               str(port), "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path / 'notebooks'}"]  # fmt: skip
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            for _ in range(240):
+                with socket.socket() as probe:
+                    if not probe.connect_ex(("127.0.0.1", port)):
+                        break
+                assert server.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.25)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@needs_chromium
+def test_a_slider_moved_in_jupyterlab_changes_the_picture(lab):
+    with browser_tab(viewport={"width": 1300, "height": 1500}) as (tab, _, _):
+        tab.set_default_timeout(120_000)
+        tab.goto(f"{lab}/lab/tree/explore.ipynb")
+        tab.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        tab.click('.lm-MenuBar-item:has-text("Run")')
+        tab.click('.lm-Menu-item:has-text("Run All Cells") >> nth=0')
+        picture = tab.locator('img[alt^="prediction"]')
+        picture.wait_for()
+        loss = tab.get_by_text(re.compile("squared error per predicted frame"))
+        before, source = loss.inner_text(), picture.get_attribute("src")
+        handle = tab.locator('.widget-inline-hbox:has-text("speed") .noUi-handle, '
+                             '.widget-inline-hbox:has-text("speed") [role=slider]').first  # fmt: skip
+        handle.focus()
+        for _ in range(4):
+            tab.keyboard.press("ArrowRight")
+        tab.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
+        assert loss.inner_text() != before
+        assert picture.get_attribute("src") != source
