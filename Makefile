@@ -12,11 +12,14 @@ PAGES := $(patsubst %,reports/%.html,index data $(TASKS))
 .SECONDARY:
 
 # The report is made of the committed results and weights; it is always made anew.
-report: $(PAGES)
+report: $(PAGES) reports/wall.gif
 	@echo "The report is reports/index.html"
 
 reports/%.html: $(BUILD)/%.ipynb
 	$(BIN)/python -m pig_core.page $< $@
+
+reports/wall.gif: always $(INSTALLED)
+	$(BIN)/python -m pig_core.overview $@
 
 $(BUILD)/%.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)

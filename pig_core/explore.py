@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 
 import imageio.v3 as imageio
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .artifacts import to_picture
-from .errors import RunError
+from .errors import PigError, RunError
 from .published import Published, finished_runs, open_checkpoint
 from .tasks import TASKS
 from .whatif import WhatIf, ask, loss_along, slider_range
@@ -72,7 +73,11 @@ class Explorer:
     def open(self) -> None:
         """Load the chosen run and build sliders for its physics."""
         self.ready = False
-        self.published = open_checkpoint(self.runs[self.run.value])
+        try:
+            self.published = open_checkpoint(self.runs[self.run.value])
+        except PigError as error:  # a run of an older version, say: the others can still be looked at
+            self.picture.value, self.curve.value, self.changes.children = html.escape(str(error)), "", ()
+            return
         video = self.published.evaluation.video
         self.video.max, self.frame.max = len(video), video.shape[1]
         self.frame.value = self.published.model.input_steps + 1
@@ -179,7 +184,7 @@ def _data_url(image: Tensor) -> str:
 
 def curve_svg(values: list[float], losses: list[float], here: tuple[float, float], name: str) -> str:
     """A small line chart as SVG text: drawing it takes no time, so it can follow a slider."""
-    width, height, left, bottom = 520, 170, 56, 34
+    width, height, left, bottom = 520, 176, 56, 40
     logs = np.log10(np.maximum([*losses, here[1]], 1e-3))
     low, high = logs.min() - 0.05, logs.max() + 0.05
     span = (values[-1] - values[0]) or 1.0
@@ -196,9 +201,9 @@ def curve_svg(values: list[float], losses: list[float], here: tuple[float, float
         f'<path d="M{left},10 V{height - bottom} H{width - 10}" fill="none" stroke="currentColor" opacity=".4"/>'
         f'<polyline points="{line}" fill="none" stroke="#0072b2" stroke-width="2"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="#d55e00"/>'
-        f'<text x="{left}" y="{height - 16}" {text}>{values[0]:.3g}</text>'
-        f'<text x="{width - 10}" y="{height - 16}" text-anchor="end" {text}>{values[-1]:.3g}</text>'
-        f'<text x="{(left + width) / 2}" y="{height - 2}" text-anchor="middle" {text}>{name}</text>'
+        f'<text x="{left}" y="{height - 22}" {text}>{values[0]:.3g}</text>'
+        f'<text x="{width - 10}" y="{height - 22}" text-anchor="end" {text}>{values[-1]:.3g}</text>'
+        f'<text x="{(left + width) / 2}" y="{height - 8}" text-anchor="middle" {text}>{name}</text>'
         f'<text x="{left - 4}" y="20" text-anchor="end" {text}>{10**high:.2g}</text>'
         f'<text x="{left - 4}" y="{height - bottom}" text-anchor="end" {text}>{10**low:.2g}</text>'
         f'<text x="12" y="{height / 2}" transform="rotate(-90 12 {height / 2})" text-anchor="middle" {text}>'

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import imageio.v3 as imageio
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from .artifacts import comparison, to_picture
+from .files import replacing
 from .plots import LOSS_LABEL, OBJECT_COLORS, PALETTE, show_image
-from .published import Published
+from .published import Published, open_task
 from .results import Result, coordinate_scale, results_folder
 from .tasks import RECONS_THRESHOLD, TASKS
 from .whatif import WhatIf, ask, loss_along, slider_range
 
+ARROW = 3  # frames of motion that a velocity arrow is long
 SHORT = {
     "bouncing_balls": "bouncing balls", "spring_color": "spring", "spring_color_half": "spring, half",
     "mnist_spring_color": "digits", "3bp_color": "three bodies",
 }  # fmt: skip
 
 
-def wall(published: Sequence[Published], index: int = 0, side: int = 144) -> np.ndarray:
+def wall(published: Sequence[Published], index: int = 0, side: int = 152) -> np.ndarray:
     """All tasks at once: truth above, the model's rollout below, (T, 2 side, tasks * side, 3) uint8."""
     length = min(p.evaluation.video.shape[1] for p in published)
     columns = []
@@ -38,6 +43,13 @@ def wall(published: Sequence[Published], index: int = 0, side: int = 144) -> np.
         padding = ((0, 0), (edge, edge), (edge, edge), (0, 0))
         columns.append(np.concatenate([np.pad(p, padding, constant_values=128) for p in pictures], 1))
     return np.concatenate(columns, 2)
+
+
+def write_wall(path: Path) -> None:
+    """The animation of the README: all tasks, from the weights that come with the project."""
+    frames = wall([open_task(task, 1) for task in TASKS], side=76)
+    with replacing(path) as temporary:
+        imageio.imwrite(temporary, frames, duration=150, loop=0)
 
 
 def pipeline(published: Published, index: int = 0) -> Figure:
@@ -59,10 +71,13 @@ def pipeline(published: Published, index: int = 0) -> Figure:
     axes[3].set_title("rollout of the physics")
     for j in range(k):
         x, y = output.positions[index, last, j].tolist()
-        dx, dy = (ahead[0, j] - [x, y]).tolist()
+        dx, dy = (ARROW * (ahead[0, j] - [x, y])).tolist()
         axes[2].plot(x - 0.5, y - 0.5, "+", color="white", ms=10)
         axes[2].annotate(
-            "", (x - 0.5 + dx, y - 0.5 + dy), (x - 0.5, y - 0.5), arrowprops={"color": OBJECT_COLORS[j], "width": 1}
+            "",
+            (x - 0.5 + dx, y - 0.5 + dy),
+            (x - 0.5, y - 0.5),
+            arrowprops={"color": OBJECT_COLORS[j], "arrowstyle": "-|>", "lw": 1.5},
         )
         axes[3].plot(*(ahead[:, j] - 0.5).T, "o-", color=OBJECT_COLORS[j], ms=3, lw=0.8)
     end = task.pred_steps - 1
@@ -195,3 +210,7 @@ def loss_along_sliders(published: Published, index: int = 0) -> Figure:
         ax.set(xlabel=labels.get(name, name), yscale="log")
     axes[0].set_ylabel("loss per frame")
     return figure
+
+
+if __name__ == "__main__":
+    write_wall(Path(sys.argv[1]))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .config import RECIPES
+from .config import RECIPES, make_config
 from .errors import PigError, RunError
 from .files import project_root, replacing
 from .tasks import TASKS
@@ -63,7 +63,7 @@ def summary_table(results: Iterable[Result]) -> str:
     """
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        groups.setdefault((result["task"], result["recipe"]), []).append(result)
+        groups.setdefault((result["task"], _label(result)), []).append(result)
     lines = [
         "| task | recipe | thresholds met | parameters, error | recons_loss | pred_loss | extrap_loss | training |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -79,6 +79,13 @@ def summary_table(results: Iterable[Result]) -> str:
         )
         lines.append("| " + " | ".join([f"`{task}`", recipe, found, errors or "none", *losses, seconds]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _label(result: Result) -> str:
+    """The recipe, and how long it was run if that was shorter than the recipe says."""
+    recipe, epochs = result["recipe"], result["config"]["epochs"]
+    full = make_config(result["task"], recipe).epochs
+    return recipe if epochs == full else f"{recipe}, {epochs} of {full} epochs"
 
 
 def _spread(values: list[float | None]) -> str:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pig_core.results import load_results, summary_table
+from pig_core.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -57,16 +58,27 @@ def test_the_readme_shows_exactly_the_committed_results():
     assert f"<!-- results -->\n{table}<!-- /results -->" in (ROOT / "README.md").read_text(), "run: make results"
 
 
+def test_the_readmes_claim_is_what_the_worst_seed_gave():
+    results = [result for result in load_results() if result["recipe"] == "improved"]
+    worst = max(abs(error) for result in results for error in result["parameter_error"].values())
+    claim = float(re.search(r"within ([\d.]+) % of the truth", (ROOT / "README.md").read_text()).group(1))
+    assert claim - 0.1 < 100 * worst < claim
+    assert all(result["predicted"] for result in results)
+    assert {(r["task"], r["seed"]) for r in results} == {(task, seed) for task in TASKS for seed in range(5)}
+
+
 def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     runs = [
         {
-            "task": "spring_color", "recipe": "improved", "discovered": seed != 2, "predicted": True,
+            "task": "spring_color", "recipe": "improved", "config": {"epochs": 0}, "discovered": seed != 2, "predicted": True,
             "learned": {"k": 4.0},
             "parameter_error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
             "train_seconds": 30.0,
         }
         for seed, error in enumerate([0.001, -0.004, 0.5])
     ]  # fmt: skip
+    short = {**runs[0], "recipe": "paper", "config": {"epochs": 30}}
+    assert "| paper, 30 of 500 epochs |" in summary_table([short])
     line = summary_table(runs).splitlines()[-1]
     assert "recons 2, pred 3 of 3 seeds" in line
     assert "k 0.4 (50) %" in line
