@@ -70,7 +70,8 @@ def test_the_readmes_claim_is_what_the_worst_seed_gave():
 def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     runs = [
         {
-            "task": "spring_color", "recipe": "improved", "config": {"epochs": 0}, "discovered": seed != 2, "predicted": True,
+            "task": "spring_color", "recipe": "improved", "config": {"epochs": 0},
+            "discovered": seed != 2, "predicted": True,
             "learned": {"k": 4.0},
             "parameter_error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
             "train_seconds": 30.0,
