@@ -5,9 +5,10 @@ INSTALLED := .venv/installed
 TASKS := bouncing_balls spring_color spring_color_half mnist_spring_color 3bp_color
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
+SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 PAGES := $(patsubst %,reports/%.html,index data $(TASKS))
 
-.PHONY: report run test lint lab sweep sweep-released weights results clean always
+.PHONY: report run test lint lab sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -54,14 +55,16 @@ lab: $(INSTALLED)
 
 # The kernel that papermill starts and the programs that Snakemake calls are those of .venv.
 sweep: $(INSTALLED)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
+	$(SWEEP)
 	$(MAKE) results
 
-# The authors' placement, with positions refined through the decoder so that it has a say in them.
-sweep-released: $(INSTALLED)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input --config \
-		tasks=spring_color,mnist_spring_color,3bp_color seeds=0,1,2 options=coordinates=released,refine_steps=4 \
-		results=reports/results/released
+# The report's questions: the authors' placement (with positions refined through the decoder, so that it has a say in
+# them), the same refinement with the exact placement, and no correction of the state at a scene's start.
+sweep-extra: $(INSTALLED)
+	$(SWEEP) --config tasks=spring_color,mnist_spring_color,3bp_color seeds=0,1,2 \
+		options=coordinates=released,refine_steps=4 results=reports/results/released
+	$(SWEEP) --config tasks=spring_color,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
+	$(SWEEP) --config tasks=3bp_color seeds=0,1,2 options=start_prior=False results=reports/results/no_prior
 
 # The weights that come with the project: seed 0 of each task of the sweep.
 weights: $(INSTALLED)

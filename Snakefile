@@ -1,12 +1,13 @@
 # Sweeps: every task, recipe and seed is one papermill run; what has a result is not run again.
 #   snakemake -c2                                        all tasks, recipe improved, seeds 0-4
 #   snakemake -c2 --config tasks=3bp_color seeds=0,1     some of them
-#   snakemake --executor slurm --jobs 25                 on a cluster (README, "Sweeps")
+#   snakemake --executor slurm --jobs 25                 on a cluster (see README)
 #   snakemake -c2 --config options=coordinates=released results=reports/released    with other options
 from pig_core.tasks import TASKS
 
 
 RESULTS = config.get("results", "reports/results")
+FOLDER = "sweep" if RESULTS == "reports/results" else "sweep-" + RESULTS.strip("/").replace("/", "-")
 
 
 def chosen(name, default):
@@ -37,7 +38,7 @@ rule run:
         metrics=RESULTS + "/{task}-{recipe}-s{seed}.json",
         curves=RESULTS + "/curves/{task}-{recipe}-s{seed}.json",
     params:
-        folder="reports/runs/{task}/sweep-{recipe}-s{seed}",
+        folder="reports/runs/{task}/" + FOLDER + "-{recipe}-s{seed}",
         options=" ".join(f"-p {option.replace('=', ' ')}" for option in chosen("options", "") if option),
     threads: 2
     retries: 1  # parallel notebook kernels now and then ask for the same port

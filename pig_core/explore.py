@@ -16,7 +16,7 @@ from .artifacts import to_picture
 from .errors import PigError, RunError
 from .published import Published, finished_runs, open_checkpoint
 from .tasks import TASKS
-from .whatif import WhatIf, ask, loss_along, slider_range
+from .whatif import Answer, WhatIf, ask, loss_along, slider_range
 
 PANELS = ("truth", "prediction", "reconstruction", "difference", "masks")
 SPEEDS, TURNS = [i / 20 for i in range(41)], [float(a) for a in range(-90, 91, 5)]
@@ -39,6 +39,7 @@ class Explorer:
             raise RunError(f"there is no run {run!r}; there are {', '.join(self.runs)}")
         self.ready = False  # False while many widgets change at once
         self.published: Published | None = None
+        self.answer: Answer | None = None
         self.known: tuple[tuple, list[float]] = ((), [])  # the curve that was computed last, with what it is of
         self.run = widgets.Dropdown(options=list(self.runs), value=run or next(iter(self.runs)), description="run")
         self.video = widgets.IntSlider(description="video", min=1, max=1)
@@ -75,10 +76,11 @@ class Explorer:
         self.ready = False
         try:
             self.published = open_checkpoint(self.runs[self.run.value])
+            video = self.published.evaluation.video
         except PigError as error:  # a run of an older version, say: the others can still be looked at
-            self.picture.value, self.curve.value, self.changes.children = html.escape(str(error)), "", ()
+            self.published, self.answer, self.sliders, self.changes.children = None, None, {}, ()
+            self.picture.value, self.curve.value = html.escape(str(error)), ""
             return
-        video = self.published.evaluation.video
         self.video.max, self.frame.max = len(video), video.shape[1]
         self.frame.value = self.published.model.input_steps + 1
         choices = {name: slider_range(value) for name, value in self.published.model.physics.values().items()}
@@ -99,11 +101,15 @@ class Explorer:
     def moved(self, name: str) -> None:
         """A slider was moved: the curve is about this one from now on."""
         if self.ready:
-            self.curve_of.value = name
+            self.ready = False
+            self.curve_of.value = name  # its curve is drawn below, after the picture
+            self.ready = True
             self.ask()
 
     def as_learned(self) -> None:
         """Put all sliders back."""
+        if self.published is None:
+            return
         self.ready = False
         for slider in self.sliders.values():
             slider.index = len(slider.options) // 2

@@ -67,11 +67,13 @@ def pipeline(published: Published, index: int = 0) -> Figure:
     show_image(axes[2], 0.45 * video[last])
     axes[2].set_title("positions, velocities")
     ahead = evaluation.rollout[index]
+    with torch.no_grad():
+        velocity = published.model.state(output.positions[index : index + 1, : task.input_steps])[1][0]
     show_image(axes[3], 0.25 * video[last])
     axes[3].set_title("rollout of the physics")
     for j in range(k):
         x, y = output.positions[index, last, j].tolist()
-        dx, dy = (ARROW * (ahead[0, j] - [x, y])).tolist()
+        dx, dy = (ARROW * task.dt * velocity[j]).tolist()
         axes[2].plot(x - 0.5, y - 0.5, "+", color="white", ms=10)
         axes[2].annotate(
             "",
@@ -125,7 +127,7 @@ def losses(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def learning(results: Sequence[Result], losses_of: Sequence[str] = ("recons_loss",)) -> Figure:
+def learning(results: Sequence[Result]) -> Figure:
     """Reconstruction loss against seconds of training, a line per seed, a panel per task."""
     tasks = list(dict.fromkeys(r["task"] for r in results))
     figure, axes = plt.subplots(1, len(tasks), figsize=(2.5 * len(tasks), 2.8), sharey=True, squeeze=False)
@@ -162,7 +164,7 @@ def coordinates(exact: Sequence[Result], released: Sequence[Result]) -> Figure:
     for ax, (task, name) in zip(axes[0], rows, strict=True):
         truth = TASKS[task].truth[name]
         for x, runs in enumerate((exact, released)):
-            values = [r["learned"][name] for r in runs if r["task"] == task]
+            values = [r["learned"][name] for r in runs if r["task"] == task and r["learned"][name] is not None]
             ax.plot(x + np.linspace(-0.1, 0.1, len(values)), values, "o", color=PALETTE[x], alpha=0.8)
         ax.axhline(truth, color="0.4", lw=1)
         ax.axhline(truth * coordinate_scale(task, name), color=PALETTE[3], ls="--", lw=1)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checkpoint import CHECKPOINT, load_model, read_config, save_small
-from .config import Config
+from .checkpoint import CHECKPOINT, MODEL_OPTIONS, load_model, read_config, save_small
+from .config import Config, make_config
 from .errors import PigError, RunError
 from .evaluation import Evaluation, evaluate_video
 from .files import project_root
@@ -77,7 +77,10 @@ def open_task(task: str, n: int = 8) -> Published:
     if task not in TASKS:
         raise RunError(f"there is no task {task!r}; tasks are {', '.join(TASKS)}")
     if not path.is_file():
-        raise RunError(f"{path} is not here: train with `papermill notebooks/train.ipynb out.ipynb -p task {task}`")
+        raise RunError(
+            f"{path} is not here: get it back with `git checkout -- {path}`, or train with `make run TASK={task}` and "
+            f"then `python -m pig_core.published reports/runs/{task}/run/{CHECKPOINT}`"
+        )
     return open_checkpoint(path, n)
 
 
@@ -93,8 +96,15 @@ def finished_runs() -> dict[str, Path]:
 
 
 def publish(checkpoint: Path) -> Path:
-    """Write the small form of a run's checkpoint to the project's weights; returns its path."""
+    """Write the small form of a run's checkpoint to the project's weights; returns its path.
+
+    Raises:
+        RunError: if the run was one with other options than the recipe's.
+    """
     published = open_checkpoint(checkpoint)
+    plain = make_config(published.config.task, seed=published.config.seed)
+    if odd := [name for name in MODEL_OPTIONS if getattr(plain, name) != getattr(published.config, name)]:
+        raise RunError(f"{checkpoint} is not of the plain recipe improved: it differs in {', '.join(odd)}")
     path = weights_folder() / f"{published.config.task}.safetensors"
     save_small(path, published.model, published.config)
     return path

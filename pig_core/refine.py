@@ -18,8 +18,8 @@ DAMPING = 1e-2
 def refine(decoder: Decoder, frames: Tensor, positions: Tensor, steps: int, search: float = 0.0) -> Tensor:
     """Gauss-Newton on the squared error of the drawn frame, over the positions of all objects at once.
 
-    A centre of mass is off where an object is cut by the border or covered by another; drawing both is not. A step
-    that makes the error of a frame larger is not taken.
+    A centre of mass is off where an object is cut by the border or covered by another; drawing both is not. What
+    is returned is the best place on the way: a step can make the error of a frame larger.
 
     Args:
         frames: (N, C, S, S) in [0, 1].

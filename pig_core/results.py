@@ -83,9 +83,13 @@ def summary_table(results: Iterable[Result]) -> str:
 
 def _label(result: Result) -> str:
     """The recipe, and how long it was run if that was shorter than the recipe says."""
-    recipe, epochs = result["recipe"], result["config"]["epochs"]
-    full = make_config(result["task"], recipe).epochs
-    return recipe if epochs == full else f"{recipe}, {epochs} of {full} epochs"
+    plain = make_config(result["task"], result["recipe"])
+    label, epochs, sequences = result["recipe"], result["config"]["epochs"], result["train_sequences"]
+    if epochs != plain.epochs:
+        label += f", {epochs} of {plain.epochs} epochs"
+    if sequences != plain.n_train:
+        label += f", {sequences} of {plain.n_train} sequences"
+    return label
 
 
 def _spread(values: list[float | None]) -> str:

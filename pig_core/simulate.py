@@ -108,6 +108,12 @@ def simulate(
     )
 
 
+def survivors(task: Task, truth: dict[str, float], pos: np.ndarray, vel: np.ndarray, length: int) -> np.ndarray:
+    """Start positions (n kept, K, 2) of those candidates, (n, K, 2) each, that last ``length`` frames."""
+    physics = PHYSICS[task.physics](task.dt / SUBSTEPS, 1, task.image_size, task.radius, truth).double()
+    return _simulate_batch(task, physics, pos, vel, length)[0][:, 0]
+
+
 @torch.no_grad()
 def _simulate_batch(task: Task, physics: Dynamics, pos: np.ndarray, vel: np.ndarray, length: int) -> States:
     """Roll candidates out frame by frame, dropping each as soon as it breaks a rule: (n kept, length, K, 2)."""

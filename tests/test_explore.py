@@ -106,7 +106,7 @@ def test_impossible_questions_are_refused_in_a_sentence(spring):
 
 def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setattr(published_runs, "project_root", lambda: tmp_path)
-    with pytest.raises(RunError, match=r"papermill notebooks/train\.ipynb out\.ipynb -p task 3bp_color"):
+    with pytest.raises(RunError, match="train with `make run TASK=3bp_color`"):
         open_task("3bp_color")
     with pytest.raises(RunError, match="there is no finished run: `papermill"):
         finished_runs()

@@ -70,7 +70,7 @@ def test_the_readmes_claim_is_what_the_worst_seed_gave():
 def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     runs = [
         {
-            "task": "spring_color", "recipe": "improved", "config": {"epochs": 0},
+            "task": "spring_color", "recipe": "improved", "config": {"epochs": 0}, "train_sequences": 5000,
             "discovered": seed != 2, "predicted": True,
             "learned": {"k": 4.0},
             "parameter_error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
@@ -80,6 +80,7 @@ def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     ]  # fmt: skip
     short = {**runs[0], "recipe": "paper", "config": {"epochs": 30}}
     assert "| paper, 30 of 500 epochs |" in summary_table([short])
+    assert "| paper, 30 of 500 epochs, 80 of 5000 sequences |" in summary_table([{**short, "train_sequences": 80}])
     line = summary_table(runs).splitlines()[-1]
     assert "recons 2, pred 3 of 3 seeds" in line
     assert "k 0.4 (50) %" in line

@@ -27,7 +27,9 @@ def test_a_committed_page_works_offline(page):
         assert "Traceback" not in tab.content()
         assert tab.locator(".output_error").count() == 0
         for picture in tab.locator("main img").all():
-            assert len(picture.get_attribute("alt") or "") > 20
+            alt = picture.get_attribute("alt") or ""
+            assert len(alt) > 20
+            assert "No description" not in alt
             assert picture.evaluate("image => image.naturalWidth") > 100
         for button in tab.locator("button").all():
             assert button.inner_text().strip()
