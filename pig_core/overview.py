@@ -159,7 +159,9 @@ def decay(results: Sequence[Result], key: str, label: str) -> Figure:
 
 def coordinates(exact: Sequence[Result], released: Sequence[Result]) -> Figure:
     """Lengths and g of runs with the exact and the released placement, against the predicted factor."""
-    rows = list(dict.fromkeys((r["task"], name) for r in released for name in r["learned"] if name in ("l", "g")))
+    rows = list(
+        dict.fromkeys((r["task"], name) for r in released or exact for name in r["learned"] if name in ("l", "g"))
+    )
     figure, axes = plt.subplots(1, len(rows), figsize=(2.9 * len(rows), 3.2), squeeze=False)
     for ax, (task, name) in zip(axes[0], rows, strict=True):
         truth = TASKS[task].truth[name]
