@@ -17,7 +17,7 @@ from pig_core.checkpoint import CHECKPOINT, load_model, read_config, save_small
 from pig_core.errors import RunError
 from pig_core.explore import Explorer
 from pig_core.model import build_model
-from pig_core.published import finished_runs, open_checkpoint, open_task, weights_folder
+from pig_core.published import finished_runs, open_checkpoint, open_task, publish, weights_folder
 from pig_core.refine import refine
 from pig_core.run import Run
 from pig_core.tasks import TASKS
@@ -73,6 +73,15 @@ def test_a_search_around_the_first_guess_finds_digits_that_are_pixels_away():
     }
     assert away[4.0] < 0.7 * away[0.0]
     assert (found - positions.flatten(0, 1)[:40]).std(0).max() < 0.3  # and what it finds is where the digits are
+
+
+def test_only_runs_of_the_plain_recipe_are_published(tiny, tmp_path, monkeypatch):
+    run = Run.start(tiny(save_dir=str(tmp_path / "run"), coordinates="released"))
+    run.train()
+    monkeypatch.setattr(published_runs, "project_root", lambda: tmp_path)
+    with pytest.raises(RunError, match="not of the plain recipe improved: it differs in coordinates"):
+        publish(tmp_path / "run" / CHECKPOINT)
+    assert not (tmp_path / "reports").exists()
 
 
 def test_asking_nothing_gives_the_models_own_prediction(spring):
