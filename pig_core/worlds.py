@@ -15,6 +15,8 @@ from .simulate import STARTS, simulate, survivors
 from .tables import table
 from .tasks import TASKS
 
+FEWEST = 4000  # starts; of the half pane's less than one in a hundred survives
+
 
 def facts() -> Markdown:
     """The tasks in a table."""
@@ -47,12 +49,12 @@ class Acceptance:
 
 
 def acceptance(n: int, seed: int = 0) -> Acceptance:
-    """Simulate each task's rejection on ``10 n`` random starts: how many survive, and where they begin."""
+    """Simulate each task's rejection on ``40 n`` random starts: how many survive, and where they begin."""
     figure, axes = plt.subplots(1, len(TASKS), figsize=(2.4 * len(TASKS), 2.6))
     rows = []
     for ax, (name, task) in zip(axes, TASKS.items(), strict=True):
         rng, truth = np.random.default_rng(seed), dict(task.truth)
-        drawn, speeds = STARTS[task.physics](task, truth, rng, 10 * n)
+        drawn, speeds = STARTS[task.physics](task, truth, rng, max(40 * n, FEWEST))
         kept = [survivors(task, truth, drawn, speeds, length) for length in (task.train_length, task.test_length)]
         rows.append((f"`{name}`", *(f"{100 * len(k) / len(drawn):.1f} %" for k in kept)))
         for positions, color, label in ((drawn, "0.7", "all"), (kept[0], plots.PALETTE[0], "kept")):
