@@ -89,7 +89,12 @@ def comparison_table(exact: Sequence[Result], released: Sequence[Result], paper:
 
 
 def _values(runs: Sequence[Result], name: str) -> str:
-    """Median and range over the seeds."""
+    """Median and range over the seeds; without objects a value measures nothing, and that is said."""
+    lost = sum(not r["discovered"] for r in runs)
+    return _median_and_range(runs, name) + (f", objects not found by {lost} of {len(runs)}" if lost else "")
+
+
+def _median_and_range(runs: Sequence[Result], name: str) -> str:
     values = [r["learned"][name] for r in runs if r["learned"].get(name) is not None]
     if not values:
         return ""
