@@ -34,6 +34,13 @@ def comparison(evaluation: Evaluation, index: int) -> dict[str, Tensor]:
     return {"prediction": prediction, "truth": truth, "reconstruction": recons}
 
 
+def imagined(evaluation: Evaluation, index: int) -> Tensor:
+    """What the model makes of one video, (T, C, S, S): input frames reconstructed, all others predicted."""
+    rows = comparison(evaluation, index)
+    steps = len(rows["truth"]) - evaluation.output.prediction.shape[1]
+    return torch.cat([rows["reconstruction"][:steps], rows["prediction"][steps:]])
+
+
 @torch.no_grad()
 def template_sheet(model: PAIG) -> Tensor:
     """Contents on top, masks below, one column per object and the background last, (C, 2 h, (K + 1) h)."""

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from .artifacts import to_picture
 from .errors import PigError, RunError
+from .player import frame_label
+from .plots import OBJECT_COLORS
 from .published import Published, finished_runs, open_checkpoint
-from .tasks import TASKS
 from .whatif import Answer, WhatIf, ask, loss_along, slider_range
 
 PANELS = ("truth", "prediction", "reconstruction", "difference", "masks")
 SPEEDS, TURNS = [i / 20 for i in range(41)], [float(a) for a in range(-90, 91, 5)]
 PIXELS = 190  # width of a panel on the screen
-MASK_COLORS = torch.tensor([[0.0, 0.45, 0.7], [0.0, 0.62, 0.45], [0.84, 0.37, 0.0]])  # readable by the colour-blind
 
 
 class Explorer:
@@ -136,10 +136,11 @@ class Explorer:
         evaluation, index = self.published.evaluation, self.video.value - 1
         truth, output, steps = evaluation.video[index], evaluation.output, self.published.model.input_steps
         end = output.recons.shape[1]
+        colors = torch.tensor(OBJECT_COLORS[: output.masks.shape[2]])  # (K, 3)
         recons, masks = torch.zeros_like(truth), torch.zeros(len(truth), 3, *truth.shape[2:])
         recons[:end] = output.recons[index]
         found = output.masks[index] * truth[:end].amax(1, keepdim=True)  # (L+P, K, S, S)
-        masks[:end] = torch.einsum("tkhw,kc->tchw", found, MASK_COLORS[: found.shape[1]])
+        masks[:end] = torch.einsum("tkhw,kc->tchw", found, colors)
         prediction = torch.cat([recons[:steps], self.answer.prediction])
         return {
             "truth": truth,
@@ -153,9 +154,7 @@ class Explorer:
         """Show the current frame in all chosen panels."""
         if not self.ready:
             return
-        t, task = self.frame.value - 1, TASKS[self.published.config.task]
-        end = task.input_steps + task.pred_steps
-        part = "input" if t < task.input_steps else "predicted" if t < end else "extrapolated"
+        t, model = self.frame.value - 1, self.published.model
         figures = [
             f'<figure style="margin:0 8px 0 0"><img alt="{name}, frame {t + 1}" width="{PIXELS}" '
             f'style="image-rendering:pixelated" src="{_data_url(self.rows[name][t])}">'
@@ -165,7 +164,8 @@ class Explorer:
         ]
         self.picture.value = (
             f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>'
-            f"frame {t + 1}, {part}; squared error per predicted frame: {self.answer.loss:.3g}"
+            f"{frame_label(t, model.input_steps, model.pred_steps)}; "
+            f"squared error per predicted frame: {self.answer.loss:.3g}"
         )
 
     def draw_curve(self) -> None:

@@ -15,7 +15,7 @@ from .config import make_config
 from .physics import PHYSICS
 from .simulate import simulate
 from .tasks import TASKS
-from .velocity import fit_state
+from .velocity import fit_state, path_through
 
 
 @torch.no_grad()
@@ -34,10 +34,7 @@ def oracle_fit(name: str, n: int = 100, seed: int = 0) -> dict[str, float]:
         values = {name: math.exp(log) for name, log in zip(names, logs, strict=True)}
         physics = PHYSICS[task.physics](task.dt, config.substeps, task.image_size, task.radius, values).double()
         state = fit_state(pos, at, (pos[:, at], vel[:, at]), physics)
-        back, _ = physics.rollout(*state, at, backwards=True)
-        ahead, _ = physics.rollout(*state, frames - 1 - at)
-        path = torch.cat([back.flip(1), state[0].unsqueeze(1), ahead], 1)
-        return (path - pos).flatten().numpy()
+        return (path_through(*state, at, frames, physics) - pos).flatten().numpy()
 
     logs = least_squares(misfit, [math.log(task.truth[name]) for name in names], diff_step=1e-4).x
     return {name: math.exp(log) for name, log in zip(names, logs, strict=True)}

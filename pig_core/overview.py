@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from .artifacts import comparison, to_picture
+from .artifacts import imagined, to_picture
 from .files import replacing
 from .plots import LOSS_LABEL, OBJECT_COLORS, PALETTE, show_image
 from .published import Published, open_task
@@ -34,11 +34,9 @@ def wall(published: Sequence[Published], index: int = 0, side: int = 152) -> np.
     length = min(p.evaluation.video.shape[1] for p in published)
     columns = []
     for each in published:
-        rows, steps = comparison(each.evaluation, index), each.model.input_steps
-        shown = rows["prediction"].clone()
-        shown[:steps] = rows["reconstruction"][:steps]
-        factor = side // shown.shape[-1]
-        pictures = [to_picture(images[:length], factor) for images in (rows["truth"], shown)]
+        truth = each.evaluation.video[index]
+        factor = side // truth.shape[-1]
+        pictures = [to_picture(images[:length], factor) for images in (truth, imagined(each.evaluation, index))]
         edge = (side - pictures[0].shape[2]) // 2
         padding = ((0, 0), (edge, edge), (edge, edge), (0, 0))
         columns.append(np.concatenate([np.pad(p, padding, constant_values=128) for p in pictures], 1))
@@ -60,7 +58,7 @@ def pipeline(published: Published, index: int = 0) -> Figure:
     video = evaluation.video[index]
     show_image(axes[0], video[last])
     axes[0].set_title(f"frame {last + 1}")
-    colors = torch.tensor(np.array(OBJECT_COLORS[:k], dtype=np.float32))  # (K, 3)
+    colors = torch.tensor(OBJECT_COLORS[:k])  # (K, 3)
     tinted = torch.einsum("khw,kc->chw", output.masks[index, last] * (video[last].amax(0) + 0.25), colors)
     show_image(axes[1], tinted)
     axes[1].set_title("masks")
@@ -177,7 +175,7 @@ def coordinates(exact: Sequence[Result], released: Sequence[Result]) -> Figure:
 
 
 def what_if(published: Published, index: int = 0, columns: int = 8) -> Figure:
-    """The static twin of the explorer's sliders: loss along each parameter, and pictures for other values."""
+    """The static twin of the explorer's pictures: a video, and predictions with other values of a parameter."""
     task, video = TASKS[published.config.task], published.evaluation.video[index]
     learned = published.model.physics.values()
     name = next(iter(learned), "speed")

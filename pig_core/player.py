@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from IPython.display import HTML
 
-from .artifacts import comparison, to_picture
+from .artifacts import imagined, to_picture
 from .evaluation import Evaluation
 
 _PAGE = Template((Path(__file__).parent / "player.html").read_text())
@@ -40,18 +40,20 @@ def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: in
     )
 
 
+def frame_label(t: int, input_steps: int, pred_steps: int) -> str:
+    """What the frame with index ``t`` is to the model, e.g. "frame 5, predicted"."""
+    part = "input" if t < input_steps else "predicted" if t < input_steps + pred_steps else "extrapolated"
+    return f"frame {t + 1}, {part}"
+
+
 def rollout_player(evaluation: Evaluation, input_steps: int, pred_steps: int, count: int = 3) -> HTML:
     """Prediction (left), truth (middle) and their difference (right) of the first test sequences, one below another."""
     rows = []
     for i in range(min(count, len(evaluation.video))):
-        shown = comparison(evaluation, i)
-        prediction, truth = shown["prediction"].clone(), shown["truth"]
-        prediction[:input_steps] = evaluation.output.recons[i, :input_steps]
+        prediction, truth = imagined(evaluation, i), evaluation.video[i]
         gap = torch.ones_like(truth[..., :1])
         rows.append(torch.cat([prediction, gap, truth, gap, (prediction - truth).abs()], -1))
-    length, end = len(rows[0]), input_steps + pred_steps
-    parts = ["input" if t < input_steps else "predicted" if t < end else "extrapolated" for t in range(length)]
-    labels = [f"frame {t + 1}, {part}" for t, part in enumerate(parts)]
+    labels = [frame_label(t, input_steps, pred_steps) for t in range(len(rows[0]))]
     caption = (
         "Model (left), truth (middle) and difference (right) of test videos. The model sees the input frames only."
     )

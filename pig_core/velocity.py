@@ -78,6 +78,14 @@ class FittedVelocity(nn.Module):
         return fit_state(positions, positions.shape[1] - 1, (positions[:, -1], speed), physics)
 
 
+def path_through(pos: Tensor, vel: Tensor, at: int, steps: int, physics: Dynamics) -> Tensor:
+    """Positions (B, steps, K, 2) of all frames, rolled out both ways from the state (B, K, 2) at index ``at``."""
+    parts = [physics.rollout(pos, vel, at, backwards=True)[0].flip(1)] if at else []
+    parts.append(pos.unsqueeze(1))
+    parts.extend([physics.rollout(pos, vel, steps - 1 - at)[0]] if at < steps - 1 else [])
+    return torch.cat(parts, 1)
+
+
 def fit_state(
     positions: Tensor, at: int, guess: tuple[Tensor, Tensor], physics: Dynamics, iterations: int = 3
 ) -> tuple[Tensor, Tensor]:
@@ -98,11 +106,7 @@ def fit_state(
 
     def trajectory(state: Tensor) -> Tensor:
         pos, vel = state.view(-1, 2, k, 2).unbind(1)
-        vel = vel * (1 / physics.dt)
-        parts = [physics.rollout(pos, vel, at, backwards=True)[0].flip(1)] if at else []
-        parts.append(pos.unsqueeze(1))
-        parts.extend([physics.rollout(pos, vel, steps - 1 - at)[0]] if at < steps - 1 else [])
-        return torch.cat(parts, 1).flatten(1)
+        return path_through(pos, vel * (1 / physics.dt), at, steps, physics).flatten(1)
 
     # Velocities in pixels per frame: all unknowns then have the same scale.
     state = torch.stack([guess[0], guess[1] * physics.dt], 1).flatten(1)  # (B, 4 K)
