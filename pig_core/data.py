@@ -23,7 +23,7 @@ from .simulate import simulate
 from .tasks import TASKS, Task
 
 SPLITS = ("train", "valid", "test")
-CHUNK = 500  # sequences rendered and written at a time; bounds the memory
+CHUNK = 100  # sequences rendered and written at a time; bounds the memory
 
 
 def data_path(config: Config, length: int) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
+import torch
 from skimage.transform import resize
 
 from .windows import shrink_matrix, shrink_windows
@@ -53,16 +54,18 @@ def draw_digits(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarr
     # First large pixel of every digit on the padded canvas, (N, 2, 2).
     corners = np.floor(SUPERSAMPLING * centres).astype(np.int64) - LARGE // 2 + LARGE
     corners = corners.clip(0, len(start) - 1)
-    frames = np.empty((len(centres), size, size, 3), np.uint8)
+    frames = np.empty((len(centres), 3, size, size), np.uint8)
+    change = np.empty((3, LARGE, LARGE), np.float32)
     for frame, places in zip(frames, corners, strict=True):
         image = empty.copy()
         for j, (x, y) in enumerate(places):
             below = canvas[:, y : y + LARGE, x : x + LARGE]
-            change = opacity[j] * (COLORS[j] - below)
-            below += change  # the next digit covers this one
+            np.multiply(opacity[j], np.subtract(COLORS[j], below, out=change), out=change)
             rows, columns = slice(start[y], start[y] + WIDTH), slice(start[x], start[x] + WIDTH)
             image[:, rows, columns] += windows[y] @ change @ windows[x].T
-        for x, y in places:
-            canvas[:, y : y + LARGE, x : x + LARGE] = untouched[:, y : y + LARGE, x : x + LARGE]
-        frame[:] = (image.clip(0, 1) * 255).transpose(1, 2, 0)
-    return frames
+            if j == 0:
+                below += change  # the next digit covers this one
+        x, y = places[0]
+        canvas[:, y : y + LARGE, x : x + LARGE] = untouched[:, y : y + LARGE, x : x + LARGE]
+        frame[:] = image.clip(0, 1) * 255
+    return torch.from_numpy(frames).movedim(1, -1).contiguous().numpy()  # much faster than numpy's copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -64,11 +65,12 @@ def _accept(task: Task, path: np.ndarray, frame: int) -> np.ndarray:
     """Which candidates still belong to the task after ``frame``; ``path`` holds its substeps, (n, substeps, K, 2)."""
     if task.physics == "bouncing":
         return np.ones(len(path), bool)
-    keep = (path.min(axis=(1, 2, 3)) >= task.radius) & (path.max(axis=(1, 2, 3)) <= task.image_size - task.radius)
+    flat = path.reshape(len(path), math.prod(path.shape[1:]))
+    keep = (flat.min(1) >= task.radius) & (flat.max(1) <= task.image_size - task.radius)
     if task.physics == "gravity":
         i, j = np.triu_indices(task.n_objects, 1)
-        distance = np.linalg.norm(path[:, :, i] - path[:, :, j], axis=-1)
-        keep &= distance.min(axis=(1, 2)) > task.radius + 1
+        square = np.square(path[:, :, i] - path[:, :, j])
+        keep &= (square[..., 0] + square[..., 1]).min(axis=(1, 2)) > (task.radius + 1) ** 2
     if task.half_pane and frame < task.input_steps + task.pred_steps:
         keep &= path[..., 0].max(axis=(1, 2)) + task.radius <= task.image_size / 2
     return keep
@@ -118,6 +120,8 @@ def survivors(task: Task, truth: dict[str, float], pos: np.ndarray, vel: np.ndar
 def _simulate_batch(task: Task, physics: Dynamics, pos: np.ndarray, vel: np.ndarray, length: int) -> States:
     """Roll candidates out frame by frame, dropping each as soon as it breaks a rule: (n kept, length, K, 2)."""
     positions, velocities = [], []
+    keep = _accept(task, pos[:, None], 0)  # most starts are hopeless at once: they are not worth a step
+    pos, vel = pos[keep], vel[keep]
     for frame in range(length):
         path, speeds = (x.numpy() for x in physics.rollout(torch.from_numpy(pos), torch.from_numpy(vel), SUBSTEPS))
         keep = _accept(task, np.concatenate([pos[:, None], path], 1), frame)
