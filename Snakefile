@@ -1,46 +1,73 @@
 # Sweeps: every task, recipe and seed is one papermill run; what has a result is not run again.
 #   snakemake -c2                                        all tasks, recipe improved, seeds 0-4
 #   snakemake -c2 --config tasks=3bp_color seeds=0,1     some of them
+#   snakemake -c2 --config study=without threads=1       a comparison of pig_core/studies.py
 #   snakemake --executor slurm --jobs 25                 on a cluster (see README)
 #   snakemake -c2 --config options=coordinates=released results=reports/released    with other options
+import shlex
+
+from pig_core.studies import STUDIES
 from pig_core.tasks import TASKS
 
 
 RESULTS = config.get("results", "reports/results")
-FOLDER = "sweep" if RESULTS == "reports/results" else "sweep-" + RESULTS.strip("/").replace("/", "-")
 
 
 def chosen(name, default):
     return str(config.get(name, default)).split(",")
 
 
-if config.get("options") and "results" not in config:
-    raise ValueError("runs with other options need a folder of their own for results: --config results=<folder>")
+def targets():
+    """Result files that are wanted, with the options of each run."""
+    if "study" in config:
+        if config["study"] not in STUDIES:
+            raise ValueError(f"there is no study {config['study']!r}; allowed: {', '.join(STUDIES)}")
+        return dict(STUDIES[config["study"]].runs(f"{RESULTS}/{config['study']}"))
+    if config.get("options") and "results" not in config:
+        raise ValueError("runs with other options need a folder of their own for results: --config results=<folder>")
+    options = dict(option.split("=", 1) for option in chosen("options", "") if option)
+    names = expand(
+        RESULTS + "/{task}-{recipe}-s{seed}.json",
+        task=chosen("tasks", ",".join(TASKS)),
+        recipe=chosen("recipes", "improved"),
+        seed=chosen("seeds", "0,1,2,3,4"),
+    )
+    return {name: options for name in names}
+
+
+TARGETS = targets()
+
+
+def run_folder(wildcards):
+    group = "sweep" if wildcards.folder == "reports/results" else "sweep-" + wildcards.folder.strip("/").replace("/", "-")
+    return f"reports/runs/{wildcards.task}/{group}-{wildcards.recipe}-s{wildcards.seed}"
+
+
+def options_of(wildcards):
+    options = TARGETS["{folder}/{task}-{recipe}-s{seed}.json".format(**dict(wildcards))]
+    return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in options.items())
 
 
 wildcard_constraints:
+    folder=r"(?!.*curves$).+",
     task="|".join(TASKS),
+    recipe=r"\w+",
     seed=r"\d+",
 
 
 rule all:
     input:
-        expand(
-            RESULTS + "/{task}-{recipe}-s{seed}.json",
-            task=chosen("tasks", ",".join(TASKS)),
-            recipe=chosen("recipes", "improved"),
-            seed=chosen("seeds", "0,1,2,3,4"),
-        ),
+        list(TARGETS),
 
 
 rule run:
     output:
-        metrics=RESULTS + "/{task}-{recipe}-s{seed}.json",
-        curves=RESULTS + "/curves/{task}-{recipe}-s{seed}.json",
+        metrics="{folder}/{task}-{recipe}-s{seed}.json",
+        curves="{folder}/curves/{task}-{recipe}-s{seed}.json",
     params:
-        folder="reports/runs/{task}/" + FOLDER + "-{recipe}-s{seed}",
-        options=" ".join(f"-p {option.replace('=', ' ')}" for option in chosen("options", "") if option),
-    threads: 2
+        folder=run_folder,
+        options=options_of,
+    threads: int(config.get("threads", 2))
     retries: 1  # parallel notebook kernels now and then ask for the same port
     shell:
         "mkdir -p {params.folder} && OMP_NUM_THREADS={threads} papermill notebooks/train.ipynb"

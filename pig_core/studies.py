@@ -1,0 +1,67 @@
+"""The comparisons of the report: which options are changed, on which tasks and seeds.
+
+``snakemake --config study=<name>`` runs one of them; its results are ``reports/results/<study>/<variant>/*.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import RECIPES, Config
+
+Options = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs that answer one question: every variant, task and seed."""
+
+    question: str
+    variants: Mapping[str, Options]  # name of the variant -> options that differ from the recipe's
+    tasks: tuple[str, ...] = ("spring_color",)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    recipe: str = "improved"
+
+    def runs(self, folder: Path) -> list[tuple[str, Options]]:
+        """Path of the result and options of every run, with results in ``folder``."""
+        return [
+            (f"{folder}/{variant}/{task}-{self.recipe}-s{seed}.json", options)
+            for variant, options in self.variants.items()
+            for task in self.tasks
+            for seed in self.seeds
+        ]
+
+
+# Options in which the recipes differ and that say something alone. (What only the last stage of "paper" has, its
+# epochs and learning rate, does not.)
+CHANGES = (
+    "encoder_type", "logit_gain", "mask_background", "coordinates", "window_edge", "background_init",
+    "velocity_type", "start_prior", "locality_steps", "decoder_steps", "vision_steps", "dynamics_steps",
+    "backward_loss", "physics_lr_scale", "optimizer",
+)  # fmt: skip
+
+_DEFAULTS = {name: field.default for name, field in Config.__dataclass_fields__.items()}
+_PAPER = RECIPES["paper"]["all"]
+# A budget that fits into minutes: 400 steps of 16 sequences instead of 25000 of 100.
+_SHORT = {"datapoints": 1600, "batch_size": 16, "epochs": 4, "eval_every_n_epochs": 4}
+
+STUDIES: dict[str, Study] = {
+    "without": Study(
+        "What does `improved` lose if one of its changes is taken back?",
+        {name: {name: _PAPER[name]} for name in CHANGES},
+    ),
+    "datapoints": Study(
+        "How many training videos does it need?",
+        {str(n): {"datapoints": n} for n in (1, 3, 10, 30, 100, 300, 1000)},
+        tasks=("spring_color", "3bp_color"),
+        seeds=(0, 1, 2),
+    ),
+    "with": Study(
+        "What does one change alone do for `paper`, in 400 steps of 16 sequences?",
+        {"nothing": _SHORT, **{name: {**_SHORT, name: _DEFAULTS[name]} for name in CHANGES}},
+        seeds=(0, 1, 2),
+        recipe="paper",
+    ),
+}
