@@ -43,9 +43,16 @@ def run_folder(wildcards):
     return f"reports/runs/{wildcards.task}/{group}-{wildcards.recipe}-s{wildcards.seed}"
 
 
-def options_of(wildcards):
+def command(wildcards):
+    """A run as a notebook, or, in a study, where hundreds of notebooks are of no use, without one."""
     options = TARGETS["{folder}/{task}-{recipe}-s{seed}.json".format(**dict(wildcards))]
-    return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in options.items())
+    about = {"task": wildcards.task, "recipe": wildcards.recipe, "seed": wildcards.seed, "overwrite": True}
+    values = {**about, "save_dir": run_folder(wildcards), **options}.items()
+    if "study" in config:
+        return "python -m pig_core " + " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in values)
+    return f"papermill notebooks/train.ipynb {run_folder(wildcards)}/train.ipynb -k python3 --no-progress-bar " + " ".join(
+        f"-p {name} {shlex.quote(str(value))}" for name, value in values
+    )
 
 
 wildcard_constraints:
@@ -66,12 +73,9 @@ rule run:
         curves="{folder}/curves/{task}-{recipe}-s{seed}.json",
     params:
         folder=run_folder,
-        options=options_of,
+        command=command,
     threads: int(config.get("threads", 2))
     retries: 1  # parallel notebook kernels now and then ask for the same port
     shell:
-        "mkdir -p {params.folder} && OMP_NUM_THREADS={threads} papermill notebooks/train.ipynb"
-        " {params.folder}/train.ipynb -k python3 --no-progress-bar -p task {wildcards.task}"
-        " -p recipe {wildcards.recipe} -p seed {wildcards.seed} -p save_dir {params.folder} -p overwrite True"
-        " {params.options} && cp {params.folder}/curves.json {output.curves}"
-        " && cp {params.folder}/metrics.json {output.metrics}"
+        "mkdir -p {params.folder} && OMP_NUM_THREADS={threads} {params.command}"
+        " && cp {params.folder}/curves.json {output.curves} && cp {params.folder}/metrics.json {output.metrics}"

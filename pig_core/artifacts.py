@@ -44,11 +44,10 @@ def imagined(evaluation: Evaluation, index: int) -> Tensor:
 @torch.no_grad()
 def template_sheet(model: PAIG) -> Tensor:
     """Contents on top, masks below, one column per object and the background last, (C, 2 h, (K + 1) h)."""
-    decoder = model.decoder
-    contents, masks = decoder.content().sigmoid(), decoder.template().sigmoid()  # (K, C, h, h), (K, 1, h, h)
-    background = torch.nn.functional.avg_pool2d(decoder.background(), 2)
+    contents, logits, background = model.appearance()  # (K, C, h, h), (K, 1, h, h), (C, 2 h, 2 h)
+    background = torch.nn.functional.avg_pool2d(background, 2)
     top = torch.cat([*contents, background], -1)
-    below = torch.cat([*masks.expand_as(contents), torch.zeros_like(background)], -1)
+    below = torch.cat([*logits.sigmoid().expand_as(contents), torch.zeros_like(background)], -1)
     return torch.cat([top, below], -2)
 
 
@@ -71,16 +70,10 @@ def write_all(folder: Path, model: PAIG, evaluation: Evaluation) -> None:
         input=_pixels(evaluation.video), recons=_pixels(output.recons), prediction=_pixels(output.prediction),
         positions=output.positions.numpy(), rollout=output.rollout.numpy(), rollout_vel=output.rollout_vel.numpy(),
     )  # fmt: skip
-    decoder = model.decoder
-    learned = {
-        "templates": decoder.template(),
-        "contents": decoder.content().sigmoid(),
-        "background": decoder.background(),
-    }
+    contents, templates, background = (tensor.cpu().numpy() for tensor in model.appearance())
     _write_npz(
-        folder / "extra_outputs.npz",
+        folder / "extra_outputs.npz", templates=templates, contents=contents, background=background,
         masks=output.masks.half().numpy(), all_positions=evaluation.positions, all_rollouts=evaluation.rollout,
-        **{name: tensor.cpu().numpy() for name, tensor in learned.items()},
     )  # fmt: skip
 
 

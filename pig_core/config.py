@@ -55,6 +55,11 @@ class Config:
     color: bool = option(True, "False: show the model a grey image (the mean of the channels)")
 
     # Model
+    architecture: str = option(
+        "paig",
+        "objects and physics, or (a baseline without either) frames, an LSTM and frames again",
+        choices=("paig", "video_lstm"),
+    )
     encoder_type: str = option(
         "center_of_mass",
         "position = centre of mass of mask * (frame - background)^2, or (paper) an MLP on the masked frame",
@@ -63,11 +68,20 @@ class Config:
     logit_gain: float = option(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
     mask_background: bool = option(False, "a constant background logit takes part in the masks' softmax")
     unet_base: int = option(8, "channels of the U-Net's first level", least=1)
+    unet_precision: str = option(
+        "float32",
+        "numbers that the U-Net's convolutions compute with; bfloat16 is quicker where the hardware has it",
+        choices=("float32", "bfloat16"),
+    )
     unet_poolings: int = option(2, "times the U-Net halves the image", least=1)
     mask_pooling: int = option(1, "masked frames are average-pooled by this before the MLP encoder", least=1)
     refine_steps: int = option(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
     refine_search: float = option(0.0, "pixels around each position where the refinement looks for a start", least=0)
-    decoder_type: str = option("spatial_transformer", "how objects are drawn", choices=("spatial_transformer",))
+    decoder_type: str = option(
+        "spatial_transformer",
+        "objects are drawn by placing learned pictures, or (a baseline) by a network that is told a position",
+        choices=("spatial_transformer", "mlp"),
+    )
     coordinates: str = option(
         "exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
@@ -86,8 +100,12 @@ class Config:
         True, "correct the estimated state by what the starts of the training scenes have in common"
     )
     alt_vel: bool = option(False, "the authors' alternative velocity: one linear layer on position differences")
-    cell_type: str = option("task", "dynamics: the task's physics, or a black box", choices=("task", "lstm"))
-    recurrent_units: int = option(100, "width of the lstm", least=1)
+    cell_type: str = option(
+        "task",
+        "dynamics: the task's physics, or a black box (an LSTM or an interaction network)",
+        choices=("task", "lstm", "interaction"),
+    )
+    recurrent_units: int = option(100, "width of the black box", least=1)
     lstm_layers: int = option(1, "depth of the lstm", least=1)
     substeps: int = option(5, "Euler steps per frame inside the model", least=1)
 
@@ -116,6 +134,11 @@ class Config:
     batch_size: int = option(100, "sequences per step", least=1)
     base_lr: float = option(1e-3, "learning rate", above=0)
     anneal_lr: bool = option(True, "lower the learning rate towards the end")
+    training_signal: str = option(
+        "joint",
+        "what learns from the prediction: everything, only velocity and physics (separate), or nothing (autoencoder)",
+        choices=("joint", "separate", "autoencoder"),
+    )
     autoencoder_loss: float = option(3.0, "weight of the reconstruction next to the prediction", least=0)
     optimizer: str = option("adam", "optimiser of all stages", choices=("adam", "rmsprop", "momentum", "sgd"))
     clip_value: float = option(0.0, "largest absolute value of a gradient element; 0: no limit", least=0)
@@ -139,12 +162,15 @@ class Config:
             if size % part:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but {size} pixels cannot be divided by {part}")
         fits = self.velocity_type == "fit" and not self.alt_vel
-        if self.cell_type == "lstm" and (fits or self.backward_loss or self.start_prior):
+        if self.cell_type != "task" and (fits or self.backward_loss or self.start_prior):
             raise ConfigError(
-                "cell_type lstm cannot run backwards in time: set velocity_type to difference_mlp or mlp "
+                f"cell_type {self.cell_type} cannot run backwards in time: set velocity_type to difference_mlp or mlp "
                 f"(now {self.velocity_type}), backward_loss to 0 (now {self.backward_loss:g}) and start_prior to "
                 f"False (now {self.start_prior})"
             )
+        object_stages = ("locality_steps", "decoder_steps", "vision_steps", "dynamics_steps")
+        if self.architecture == "video_lstm" and any(getattr(self, name) for name in object_stages):
+            raise ConfigError(f"architecture video_lstm knows no objects: set {', '.join(object_stages)} to 0")
 
     def true_parameters(self) -> dict[str, float]:
         """The physical parameters that the data is simulated with (for simulation and judgement only)."""

@@ -62,7 +62,9 @@ def _one_thread() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 with one sentence on what was wrong."""
     parser = argparse.ArgumentParser("python -m pig_core.datasets", description=__doc__.splitlines()[0])
-    parser.add_argument("tasks", nargs="*", metavar="task", help=f"which ones; all if none is named ({', '.join(TASKS)})")
+    parser.add_argument(
+        "tasks", nargs="*", metavar="task", help=f"which ones; all if none is named ({', '.join(TASKS)})"
+    )
     parser.add_argument("--data_dir", help=Config.__dataclass_fields__["data_dir"].metadata["help"])
     given = parser.parse_args(arguments)
     try:

@@ -1,7 +1,8 @@
 """Positions to frames: learned templates placed by a spatial transformer (paper-spec, section 5).
 
 Bilinear placement with one scale and one shift is separable, so drawing all objects of all frames is two batched
-matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per frame.
+matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per frame. (The baseline that does without:
+:class:`MLPDecoder`.)
 """
 
 from __future__ import annotations
@@ -74,7 +75,38 @@ def bilinear_weights(coordinate: Tensor, template_size: int, cut: bool) -> Tenso
 
 
 class Decoder(nn.Module):
-    """One template (mask logits) and one content (colours) per object, half the image's size, and a background.
+    """A background, and objects drawn over it; the subclasses of ``DECODERS`` say how an object is drawn.
+
+    Args:
+        image_size: side of the image, pixels.
+    """
+
+    def __init__(self, channels: int, image_size: int):
+        super().__init__()
+        self.image_size, self.template_size = image_size, image_size // 2
+        self.background_logits = VariableFromNetwork(channels, image_size, image_size)
+
+    def background(self) -> Tensor:
+        """The learned background, (C, S, S) in [0, 1]."""
+        return self.background_logits().sigmoid()
+
+    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Objects at positions (N, K, 2), pixels: contents (N, K, C, S, S) and mask logits (N, K, S, S)."""
+        raise NotImplementedError
+
+    def appearance(self) -> tuple[Tensor, Tensor]:
+        """What each object looks like, half the image's size: contents (K, C, h, h), mask logits (K, 1, h, h)."""
+        raise NotImplementedError
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Draw objects at positions (N, K, 2), pixels, over the background: frames (N, C, S, S) in [0, 1]."""
+        contents, logits = self.objects(positions)
+        masks, background_mask = softmax_with_background(logits).tensor_split([-1], 1)  # (N, K or 1, S, S)
+        return (masks.unsqueeze(2) * contents).sum(1) + background_mask * self.background()
+
+
+class TemplateDecoder(Decoder):
+    """The paper: one template (mask logits) and one content (colours) per object, placed at its position.
 
     Args:
         coordinates: key of ``PLACEMENTS``.
@@ -82,25 +114,18 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, n_objects: int, channels: int, image_size: int, coordinates: str, window_edge: str):
-        super().__init__()
+        super().__init__(channels, image_size)
         self.cut = window_edge == "cut"
-        self.image_size, self.template_size = image_size, image_size // 2
         self.place = PLACEMENTS[coordinates]
         self.template = VariableFromNetwork(n_objects, 1, self.template_size, self.template_size)
         self.content = VariableFromNetwork(n_objects, channels, self.template_size, self.template_size)
-        self.background_logits = VariableFromNetwork(channels, image_size, image_size)
         self.log_sigma = nn.Parameter(torch.zeros(()))
 
-    def background(self) -> Tensor:
-        """The learned background, (C, S, S) in [0, 1]."""
-        return self.background_logits().sigmoid()
+    def appearance(self) -> tuple[Tensor, Tensor]:
+        return self.content().sigmoid(), self.template()
 
     def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Objects at positions (N, K, 2), pixels, each on its own.
-
-        Returns:
-            contents (N, K, C, S, S), black outside the template's window, and mask logits (N, K, S, S).
-        """
+        """As :meth:`Decoder.objects`; contents are black outside the template's window."""
         coordinates = self.place(positions, self.log_sigma.exp(), self.image_size, self.template_size)
         weights = bilinear_weights(coordinates, self.template_size, self.cut)  # (N, K, 2, S, h)
         across, down = weights[:, :, :1], weights[:, :, 1:]  # x is the column, y the row
@@ -109,8 +134,37 @@ class Decoder(nn.Module):
         logits, contents = placed.tensor_split([1], 2)  # one split is cheaper than two slices on the way back
         return contents, logits.squeeze(2) + OUTSIDE_LOGIT
 
-    def forward(self, positions: Tensor) -> Tensor:
-        """Draw objects at positions (N, K, 2), pixels, over the background: frames (N, C, S, S) in [0, 1]."""
-        contents, logits = self.objects(positions)
-        masks, background_mask = softmax_with_background(logits).tensor_split([-1], 1)  # (N, K or 1, S, S)
-        return (masks.unsqueeze(2) * contents).sum(1) + background_mask * self.background()
+
+class MLPDecoder(Decoder):
+    """The paper's black-box decoder, a baseline: a network of its own for each object turns a position into an image.
+
+    Nothing tells it that an object looks the same elsewhere: where it has seen none, it cannot draw one.
+    """
+
+    def __init__(self, n_objects: int, channels: int, image_size: int, coordinates: str, window_edge: str):
+        super().__init__(channels, image_size)
+        self.channels = channels
+        outputs = (1 + channels) * image_size**2
+        self.networks = nn.ModuleList(
+            nn.Sequential(nn.Linear(2, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, outputs))
+            for _ in range(n_objects)
+        )
+
+    def appearance(self) -> tuple[Tensor, Tensor]:
+        """As :meth:`Decoder.appearance`: the middle of the image with the object in it."""
+        middle = torch.full((1, len(self.networks), 2), self.image_size / 2, device=self.networks[0][0].weight.device)
+        contents, logits = (x[0] for x in self.objects(middle))
+        edge = self.template_size // 2
+        window = slice(edge, edge + self.template_size)
+        return contents[..., window, window], logits.unsqueeze(1)[..., window, window]
+
+    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        half = self.image_size / 2
+        drawn = [
+            network(position / half - 1) for network, position in zip(self.networks, positions.unbind(1), strict=True)
+        ]
+        sheets = torch.stack(drawn, 1).unflatten(2, (1 + self.channels, self.image_size, self.image_size))
+        return sheets[:, :, 1:].sigmoid(), sheets[:, :, 0]
+
+
+DECODERS: dict[str, type[Decoder]] = {"spatial_transformer": TemplateDecoder, "mlp": MLPDecoder}

@@ -135,18 +135,22 @@ class Encoder(nn.Module):
     Args:
         logit_gain: factor of the mask logits.
         background: whether a constant background logit takes part in the softmax.
+        precision: of the U-Net's convolutions, "float32" or "bfloat16"; all other numbers are float32.
     """
 
-    def __init__(self, unet: UNet, localiser: nn.Module, logit_gain: float, background: bool):
+    def __init__(self, unet: UNet, localiser: nn.Module, logit_gain: float, background: bool, precision: str):
         super().__init__()
         # Channels last in memory: the convolutions are most of all work and run nearly twice as fast.
         self.unet = unet.to(memory_format=torch.channels_last)
         self.localiser = localiser
         self.logit_gain, self.background = logit_gain, background
+        self.low_precision = precision == "bfloat16"
 
     def forward(self, frames: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (N, C, H, W) to positions (N, K, 2), pixels, and masks (N, K, H, W) without the background's."""
-        logits = self.unet(frames.contiguous(memory_format=torch.channels_last)) * self.logit_gain
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.low_precision):
+            logits = self.unet(frames.contiguous(memory_format=torch.channels_last))
+        logits = logits.float() * self.logit_gain
         masks = softmax_with_background(logits)[:, :-1] if self.background else logits.softmax(1)
         return self.localiser(frames, masks, background), masks
 

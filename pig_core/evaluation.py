@@ -77,7 +77,9 @@ def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | 
     metrics: dict[str, object] = {name: value / len(frames) for name, value in sums.items()}
     metrics["pred_loss_per_step"] = torch.cat(per_step).mean(0).tolist()
     metrics["ssim_per_step"] = _ssim(first[1].prediction[:SSIM_SEQUENCES], first[0][:SSIM_SEQUENCES])
-    if truth is not None:
+    if truth is not None and not positions.shape[2]:
+        truth = truth.numpy()  # a baseline that knows no objects
+    elif truth is not None:
         truth, errors = _compare(positions, rollout, truth.numpy(), model.input_steps)
         metrics.update(errors)
     return Evaluation(metrics, first[0], first[1], rollout, positions, truth)

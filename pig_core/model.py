@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from .blackbox import LSTMDynamics
+from .blackbox import BLACK_BOXES
 from .config import Config
-from .decoder import Decoder
+from .decoder import DECODERS
 from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
 from .physics import PHYSICS
 from .prior import StartPrior
 from .refine import refine
 from .tasks import TASKS
-from .velocity import VELOCITIES, DifferenceVelocity, LinearVelocity
+from .velocity import VELOCITIES, LinearVelocity
 
 
 @dataclass
@@ -50,23 +51,29 @@ class PAIG(nn.Module):
             localiser = CenterOfMass(size)
         unet = UNet(channels, k, config.unet_base, config.unet_poolings)
         self.refine_steps, self.refine_search = config.refine_steps, config.refine_search
-        self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background)
-        self.decoder = Decoder(k, channels, size, config.coordinates, config.window_edge)
+        self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background, config.unet_precision)
+        self.decoder = DECODERS[config.decoder_type](k, channels, size, config.coordinates, config.window_edge)
         velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
         self.velocity = velocity(task.input_steps, k, task.dt)
         self.prior = StartPrior(task.input_steps, k) if config.start_prior else None
-        if config.cell_type == "lstm":
-            self.physics = LSTMDynamics(k, config.recurrent_units, config.lstm_layers, size)
-        else:
+        if config.cell_type == "task":
             self.physics = PHYSICS[task.physics](task.dt, config.substeps, size, task.radius)
+        else:
+            self.physics = BLACK_BOXES[config.cell_type](k, config.recurrent_units, config.lstm_layers, size, task.dt)
+        self.separate = config.training_signal == "separate"
 
     def forward(self, video: Tensor) -> Output:
         """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L."""
         steps = self.input_steps + self.pred_steps
         positions, masks = self.encode(video[:, :steps])
-        rollout, rollout_vel = self.predict(positions[:, : self.input_steps], video.shape[1] - self.input_steps)
+        seen = positions.detach() if self.separate else positions
+        rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps)
         images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
-        return Output(positions, masks, images[:, :steps], rollout, rollout_vel, images[:, steps:])
+        recons, prediction = images[:, :steps], images[:, steps:]
+        if self.separate:  # the same picture, but the decoder does not learn from it
+            constants = {name: p.detach() for name, p in self.decoder.named_parameters()}
+            prediction = functional_call(self.decoder, constants, rollout.flatten(0, 1)).view_as(prediction)
+        return Output(positions, masks, recons, rollout, rollout_vel, prediction)
 
     def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Video (B, T, C, S, S) to positions (B, T, K, 2), pixels, and masks (B, T, K, S, S)."""
@@ -94,6 +101,10 @@ class PAIG(nn.Module):
         """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""
         return self.decoder(positions.flatten(0, 1)).unflatten(0, positions.shape[:2])
 
+    def appearance(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Contents (K, C, h, h), mask logits (K, 1, h, h) and the background (C, S, S)."""
+        return *self.decoder.appearance(), self.decoder.background()
+
 
 def image_loss(images: Tensor, truth: Tensor) -> Tensor:
     """Squared error summed over channels, height and width, averaged over everything else."""
@@ -110,31 +121,3 @@ def video_losses(output: Output, video: Tensor, input_steps: int, pred_steps: in
     if video.shape[1] > end:
         losses["extrap_loss"] = image_loss(output.prediction[:, pred_steps:], video[:, end:])
     return losses
-
-
-def build_model(config: Config, background: Tensor | None = None) -> PAIG:
-    """A new model with Glorot uniform weights and zero biases, fixed by the seed.
-
-    Args:
-        background: (C, S, S) in [0, 1] where the decoder's background starts; None: as the weights fall.
-    """
-    generator = torch.Generator().manual_seed(config.seed)
-    model = PAIG(config)
-    for module in model.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.xavier_uniform_(module.weight, generator=generator)
-            nn.init.zeros_(module.bias)
-        if isinstance(module, nn.LSTM):
-            for parameter in module.parameters():
-                if parameter.dim() > 1:
-                    nn.init.xavier_uniform_(parameter, generator=generator)
-                else:
-                    nn.init.zeros_(parameter)
-    if isinstance(model.velocity, DifferenceVelocity):  # starts as the plain difference
-        nn.init.zeros_(model.velocity.mlp[-1].weight)
-    if background is not None:
-        layer = model.decoder.background_logits.out
-        with torch.no_grad():
-            layer.weight.mul_(0.01)  # the bias alone decides
-            layer.bias.copy_(background.movedim(0, -1).flatten().clamp(1e-3, 1 - 1e-3).logit())
-    return model

@@ -127,7 +127,7 @@ def trajectories(evaluation: Evaluation, config: Config, count: int = 3) -> Figu
     count = min(count, len(evaluation.rollout))
     figure, axes = plt.subplots(1, count, figsize=(3.1 * count, 3.3), squeeze=False)
     for i, ax in enumerate(axes[0]):
-        for k in range(task.n_objects):
+        for k in range(evaluation.rollout.shape[2]):  # a baseline may know no objects
             color = OBJECT_COLORS[k]
             if evaluation.truth is not None:
                 ax.plot(*evaluation.truth[i, :, k].T, color="0.75", lw=4, label="true path", zorder=1)
@@ -154,7 +154,7 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
     frames, found = evaluation.video[index], evaluation.output.masks[index]  # (T, C, S, S), (L+P, K, S, S)
     k = found.shape[1]
     chosen = np.linspace(0, len(found) - 1, times).round().astype(int)
-    figure, axes = plt.subplots(k + 1, times, figsize=(1.3 * times + 0.6, 1.35 * (k + 1)))
+    figure, axes = plt.subplots(k + 1, times, figsize=(1.3 * times + 0.6, 1.35 * (k + 1)), squeeze=False)
     for column, t in enumerate(chosen):
         show_image(axes[0, column], frames[t])
         axes[0, column].set_title(f"t = {t + 1}", fontsize=8)
@@ -171,10 +171,10 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
 def templates(model: PAIG) -> Figure:
     """What the decoder draws: contents on top, masks below, a column per object and the background last."""
     sheet = template_sheet(model)
-    columns = sheet.shape[-1] // model.decoder.template_size
+    side = sheet.shape[-2] // 2
+    columns = sheet.shape[-1] // side
     figure, ax = plt.subplots(figsize=(1.7 * columns, 3.4))
     show_image(ax, sheet)
-    side = model.decoder.template_size
     ax.set_xticks([side * (i + 0.5) for i in range(columns)])
     ax.set_xticklabels([*(f"object {i + 1}" for i in range(columns - 1)), "background"], fontsize=9)
     ax.set_yticks([side / 2, 1.5 * side])

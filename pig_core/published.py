@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .build import build_model
 from .checkpoint import CHECKPOINT, MODEL_OPTIONS, load_model, read_config, save_small
 from .config import Config, make_config
 from .errors import PigError, RunError
 from .evaluation import Evaluation, evaluate_video
 from .files import project_root
-from .model import PAIG, build_model
+from .model import PAIG
 from .render import SPRITES
 from .run import METRICS
 from .simulate import simulate

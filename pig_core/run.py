@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from . import artifacts
+from .build import build_model
 from .checkpoint import CHECKPOINT, UNFINISHED, load_model, load_session, save_model, save_session
 from .config import Config
 from .data import load_frames, to_video
@@ -22,7 +23,7 @@ from .errors import RunError
 from .evaluation import Evaluation, evaluate, judge, losses_on
 from .files import project_root, write_json
 from .memory import keep_freed_memory
-from .model import PAIG, build_model
+from .model import PAIG
 from .provenance import commit, provenance
 from .stages import training_frames
 from .tasks import TASKS

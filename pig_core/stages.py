@@ -149,7 +149,11 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
 
 
 def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
-    """The paper's training: all parameters, on sequences, pred_loss + autoencoder_loss * recons_loss."""
+    """The paper's training: all parameters, on sequences, pred_loss + autoencoder_loss * recons_loss.
+
+    (With ``training_signal`` separate the model itself keeps the prediction's gradient from encoder and decoder.)
+    """
+    pred_weight = 0.0 if config.training_signal == "autoencoder" else 1.0
     batch = min(config.batch_size, len(frames))
     per_epoch = len(frames) // batch  # an incomplete last batch is dropped
     order: dict[int, Tensor] = {}
@@ -162,7 +166,8 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
         index = order[epoch][i * batch : (i + 1) * batch]
         video = to_video(frames[index.to(frames.device)], config.color)
         result = video_losses(model(video), video, model.input_steps, model.pred_steps)
-        return {"loss": result["pred_loss"] + config.autoencoder_loss * result["recons_loss"], **result}
+        loss = pred_weight * result["pred_loss"] + config.autoencoder_loss * result["recons_loss"]
+        return {"loss": loss, **result}
 
     def schedule(step: int) -> float:
         annealed = config.anneal_lr and step // per_epoch >= int(0.75 * config.epochs)

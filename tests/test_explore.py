@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from pig_core import published as published_runs
+from pig_core.build import build_model
 from pig_core.checkpoint import CHECKPOINT, load_model, read_config, save_small
 from pig_core.errors import RunError
 from pig_core.explore import Explorer
-from pig_core.model import build_model
 from pig_core.published import finished_runs, open_checkpoint, open_task, publish, weights_folder
 from pig_core.refine import refine
 from pig_core.run import Run

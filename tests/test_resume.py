@@ -10,9 +10,9 @@ import time
 import pytest
 import torch
 
+from pig_core.build import build_model
 from pig_core.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors
 from pig_core.errors import RunError
-from pig_core.model import build_model
 from pig_core.run import Run
 
 from .conftest import TINY

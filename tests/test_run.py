@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from pig_core import plots
+from pig_core.build import build_model
 from pig_core.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
 from pig_core.config import Config, make_config
 from pig_core.data import ensure_file, load_frames, to_video
 from pig_core.errors import DataError, RunError
-from pig_core.model import build_model
 from pig_core.notebook import results_table
 from pig_core.results import summary_table
 from pig_core.run import Run, choose_folder, claim_folder

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pig_core.decoder import Decoder, bilinear_weights, placement_exact, placement_released
+from pig_core.build import build_model
+from pig_core.decoder import TemplateDecoder, bilinear_weights, placement_exact, placement_released
 from pig_core.encoder import CenterOfMass, double_size
-from pig_core.model import build_model
 
 from .conftest import golden
 
@@ -32,7 +32,7 @@ def test_upsampling_is_tensorflow_ones():
 
 def decoder(coordinates, edge="taper", size=32):
     torch.manual_seed(0)
-    made = Decoder(1, 3, size, coordinates, edge)
+    made = TemplateDecoder(1, 3, size, coordinates, edge)
     with torch.no_grad():  # a soft blob in the middle of the template
         span = torch.arange(size // 2) - (size / 2 - 1) / 2
         blob = 24 * torch.exp(-(span[:, None] ** 2 + span**2) / 16) - 20  # invisible outside
