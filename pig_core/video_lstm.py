@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
-from .encoder import double_size
 from .model import Output
 from .tasks import TASKS
 
@@ -52,15 +51,19 @@ class VideoLSTM(nn.Module):
         task = TASKS[config.task]
         size, channels = task.image_size, 3 if config.color else 1
         self.input_steps, self.pred_steps = task.input_steps, task.pred_steps
-        self.small = size // 4
+        small = size // 4
         self.encoder = nn.Sequential(
             nn.Conv2d(channels, 32, 3, 2, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(64 * self.small**2, CODE),
+            nn.Flatten(), nn.Linear(64 * small**2, CODE),
         ).to(memory_format=torch.channels_last)  # fmt: skip
         self.physics = LatentDynamics(config.recurrent_units, config.lstm_layers)
-        self.open = nn.Linear(CODE, 64 * self.small**2)
-        self.half = nn.Conv2d(64, 32, 3, padding=1).to(memory_format=torch.channels_last)
-        self.full = nn.Conv2d(32, channels, 3, padding=1).to(memory_format=torch.channels_last)
+        self.shape = (channels, size, size)
+        # Twice the size by a shuffle of four times as many channels: cheaper than convolving the large image.
+        self.decoder = nn.Sequential(
+            nn.Linear(CODE, 64 * small**2), nn.ReLU(), nn.Unflatten(1, (64, small, small)),
+            nn.Conv2d(64, 4 * 32, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
+            nn.Conv2d(32, 4 * channels, 3, padding=1), nn.PixelShuffle(2),
+        ).to(memory_format=torch.channels_last)  # fmt: skip
 
     def forward(self, video: Tensor) -> Output:
         """As :meth:`pig_core.model.PAIG.forward`, with no objects (K = 0)."""
@@ -74,13 +77,14 @@ class VideoLSTM(nn.Module):
         return Output(positions, masks, images[:, :steps], rollout, rollout, images[:, steps:])
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Draw codes (B, T, CODE) as frames (B, T, C, S, S)."""
-        small = self.open(codes.flatten(0, 1).relu()).relu().unflatten(1, (64, self.small, self.small))
-        half = self.half(double_size(small)).relu()
-        return self.full(double_size(half)).sigmoid().unflatten(0, codes.shape[:2])
+        """Draw codes (B, T, CODE) as frames (B, T, C, S, S), which may leave [0, 1] a little.
+
+        The last layer is linear: behind a sigmoid the all-black image is a plateau that is hardly ever left.
+        """
+        return self.decoder(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
     def appearance(self) -> tuple[Tensor, Tensor, Tensor]:
         """As :meth:`pig_core.model.PAIG.appearance`: no object, a black background."""
-        size, channels = 4 * self.small, self.full.out_channels
-        empty = self.full.weight.new_zeros(0, channels, size // 2, size // 2)
-        return empty, empty[:, :1], empty.new_zeros(channels, size, size)
+        channels, size, _ = self.shape
+        empty = torch.zeros(0, channels, size // 2, size // 2)
+        return empty, empty[:, :1], torch.zeros(self.shape)
