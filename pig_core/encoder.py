@@ -150,7 +150,7 @@ class Encoder(nn.Module):
         """Frames (N, C, H, W) to positions (N, K, 2), pixels, and masks (N, K, H, W) without the background's."""
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.low_precision):
             logits = self.unet(frames.contiguous(memory_format=torch.channels_last))
-        logits = logits.float() * self.logit_gain
+        logits = logits.to(frames.dtype) * self.logit_gain
         masks = softmax_with_background(logits)[:, :-1] if self.background else logits.softmax(1)
         return self.localiser(frames, masks, background), masks
 
