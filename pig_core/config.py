@@ -9,27 +9,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import types
 import typing
 from dataclasses import dataclass
 
 from .errors import ConfigError
+from .options import checked, option
 from .tasks import TASKS
-
-
-def option(
-    default,
-    help: str,
-    *,
-    choices: tuple = (),
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-):
-    """A field of :class:`Config` with its meaning and the values it may have."""
-    return dataclasses.field(
-        default=default, metadata={"help": help, "choices": choices, "least": least, "above": above, "most": most}
-    )
 
 
 @dataclass(frozen=True)
@@ -155,7 +140,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+            value = checked(field, getattr(self, field.name), _TYPES[field.name])
+            object.__setattr__(self, field.name, value)
         self.true_parameters()  # refuses a malformed truth
         size = TASKS[self.task].image_size
         for name, part in (("unet_poolings", 2**self.unet_poolings), ("mask_pooling", self.mask_pooling)):
@@ -234,7 +220,6 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 _TYPES = typing.get_type_hints(Config)
-_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
 def make_config(task: str = "spring_color", recipe: str = "improved", **options: object) -> Config:
@@ -248,39 +233,8 @@ def make_config(task: str = "spring_color", recipe: str = "improved", **options:
             near = difflib.get_close_matches(name, _FIELDS, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"unknown option {name!r}{hint} Allowed: {', '.join(_FIELDS)}")
-    task = _checked(_FIELDS["task"], task)
-    recipe = _checked(_FIELDS["recipe"], recipe)
+    task = checked(_FIELDS["task"], task, str)
+    recipe = checked(_FIELDS["recipe"], recipe, str)
     given = {name: value for name, value in options.items() if value is not None}
     values = {**RECIPES[recipe]["all"], **RECIPES[recipe].get(task, {}), **given}
     return Config(task=task, recipe=recipe, **values)
-
-
-def _checked(field: dataclasses.Field, value: object) -> object:
-    """``value`` if the option allows it (a whole number becomes a float where one is wanted)."""
-    kind, rules = _TYPES[field.name], field.metadata
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ConfigError(
-            f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r} ({type(value).__name__})"
-        )
-    wrong = (
-        (rules["choices"] and value not in rules["choices"])
-        or (kind is float and not math.isfinite(value))
-        or (rules["least"] is not None and value < rules["least"])
-        or (rules["above"] is not None and value <= rules["above"])
-        or (rules["most"] is not None and value > rules["most"])
-    )
-    if wrong:
-        near = difflib.get_close_matches(str(value), rules["choices"], 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r}{hint}")
-    return value
-
-
-def _allowed(rules: types.MappingProxyType) -> str:
-    if rules["choices"]:
-        return " out of " + ", ".join(rules["choices"])
-    if rules["least"] is not None:
-        return f" of at least {rules['least']:g}" + (f" and at most {rules['most']}" if rules["most"] else "")
-    return f" above {rules['above']:g}" if rules["above"] is not None else ""
