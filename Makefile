@@ -8,7 +8,7 @@ PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 PAGES := $(patsubst %,reports/%.html,index data $(TASKS))
 
-.PHONY: report run data test lint lab bench sweep sweep-extra weights results clean always
+.PHONY: report run data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -69,6 +69,11 @@ sweep-extra: $(INSTALLED)
 		options=coordinates=released,refine_steps=4 results=reports/results/released
 	$(SWEEP) --config tasks=spring_color,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
 	$(SWEEP) --config tasks=3bp_color seeds=0,1,2 options=start_prior=False results=reports/results/no_prior
+
+# One comparison of pig_core/studies.py, e.g. make study STUDY=without; without a name: all of them (about 2 hours).
+STUDY ?= without dynamics frames decoder signal datapoints with
+study: $(INSTALLED)
+	for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || exit 1; done
 
 # What everything costs on this machine, for the report; nothing else should run meanwhile (about 15 minutes).
 bench: $(INSTALLED)

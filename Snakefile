@@ -55,6 +55,12 @@ def command(wildcards):
     )
 
 
+def kept(wildcards):
+    """Files that the report needs of a study's first seed."""
+    study = STUDIES.get(config.get("study"))
+    return study.keep if study and int(wildcards.seed) == study.seeds[0] else ()
+
+
 wildcard_constraints:
     folder=r"(?!.*curves$).+",
     task="|".join(TASKS),
@@ -74,8 +80,10 @@ rule run:
     params:
         folder=run_folder,
         command=command,
+        kept=lambda wildcards: " ".join(f"{run_folder(wildcards)}/{name}" for name in kept(wildcards)),
     threads: int(config.get("threads", 2))
     retries: 1  # parallel notebook kernels now and then ask for the same port
     shell:
         "mkdir -p {params.folder} && OMP_NUM_THREADS={threads} {params.command}"
+        " && for kept in {params.kept}; do cp $kept {wildcards.folder}/; done"
         " && cp {params.folder}/curves.json {output.curves} && cp {params.folder}/metrics.json {output.metrics}"

@@ -76,7 +76,8 @@ def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | 
     positions, rollout = torch.cat(encoded).numpy(), torch.cat(rollouts).numpy()
     metrics: dict[str, object] = {name: value / len(frames) for name, value in sums.items()}
     metrics["pred_loss_per_step"] = torch.cat(per_step).mean(0).tolist()
-    metrics["ssim_per_step"] = _ssim(first[1].prediction[:SSIM_SEQUENCES], first[0][:SSIM_SEQUENCES])
+    shown, seen = first[1].prediction[:SSIM_SEQUENCES], first[0][:SSIM_SEQUENCES, model.input_steps :]
+    metrics["ssim_per_step"] = mean_similarity(shown, seen)
     if truth is not None and not positions.shape[2]:
         truth = truth.numpy()  # a baseline that knows no objects
     elif truth is not None:
@@ -110,20 +111,14 @@ def _rms(error: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(error))))
 
 
-def _ssim(prediction: Tensor, video: Tensor) -> list[float]:
-    """Mean structural similarity of predicted and true frames for every predicted step."""
-    truth = video[:, -prediction.shape[1] :].numpy()
+def mean_similarity(prediction: Tensor, truth: Tensor) -> list[float]:
+    """Mean structural similarity of predicted and true frames, (n, T, C, S, S) each, for every time."""
     return [
-        float(
-            np.mean(
-                [
-                    structural_similarity(a, b, channel_axis=0, data_range=1.0)
-                    for a, b in zip(prediction[:, t].numpy(), truth[:, t], strict=True)
-                ]
-            )
-        )
-        for t in range(prediction.shape[1])
-    ]
+        float(np.mean([
+            structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(*pair, strict=True)
+        ]))
+        for pair in zip(prediction.numpy().swapaxes(0, 1), truth.numpy().swapaxes(0, 1), strict=True)
+    ]  # fmt: skip
 
 
 def judge(metrics: dict[str, object], learned: dict[str, float], config: Config) -> dict[str, object]:

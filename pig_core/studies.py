@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .config import RECIPES, Config
+from .results import Result, load_results, results_folder
 
 Options = Mapping[str, object]
 
@@ -23,8 +24,9 @@ class Study:
     tasks: tuple[str, ...] = ("spring_color",)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     recipe: str = "improved"
+    keep: tuple[str, ...] = ()  # files of the first seed's run that the report shows, beside its result
 
-    def runs(self, folder: Path) -> list[tuple[str, Options]]:
+    def runs(self, folder: str | Path) -> list[tuple[str, Options]]:
         """Path of the result and options of every run, with results in ``folder``."""
         return [
             (f"{folder}/{variant}/{task}-{self.recipe}-s{seed}.json", options)
@@ -97,6 +99,7 @@ STUDIES: dict[str, Study] = {
         {"mlp": {"decoder_type": "mlp", "decoder_steps": 2000, "vision_steps": 0}},
         tasks=("spring_color_half",),
         seeds=(0, 1, 2),
+        keep=("outputs.npz",),
     ),
     "signal": Study(
         "From what does it learn: reconstruction only, gradients kept apart, or everything at once?",
@@ -112,7 +115,14 @@ STUDIES: dict[str, Study] = {
     "with": Study(
         "What does one change alone do for `paper`, in 300 steps of 16 sequences?",
         {"nothing": _SHORT, **{name: {**_SHORT, name: _DEFAULTS[name]} for name in CHANGES}},
-        seeds=(0, 1, 2),
+        seeds=(0, 1),
         recipe="paper",
     ),
 }
+
+
+def study_results(name: str) -> dict[str, list[Result]]:
+    """The results of a study that come with the project: variant -> its runs; variants without a run are left out."""
+    folder = results_folder() / name
+    found = {variant: load_results(folder / variant) for variant in STUDIES[name].variants}
+    return {variant: runs for variant, runs in found.items() if runs}

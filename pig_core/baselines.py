@@ -1,0 +1,120 @@
+"""Baselines beside the model: how their predictions decay, and what a decoder without placement draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .config import make_config
+from .data import to_video
+from .evaluation import mean_similarity
+from .overview import SHORT
+from .plots import LOSS_LABEL, PALETTE, show_image
+from .published import Published, example_videos
+from .results import Result
+from .tables import table
+from .tasks import TASKS
+
+
+def trivial(task: str, n: int = 100) -> dict[str, dict[str, list[float]]]:
+    """What costs nothing, on fresh videos: repeat the last input frame, or draw the mean of all frames, for ever."""
+    config, about = make_config(task), TASKS[task]
+    videos = to_video(example_videos(config, n)[0])  # (n, T, C, S, S)
+    ahead = videos[:, about.input_steps :]
+    mean = videos.mean((0, 1)).expand_as(ahead)
+    last = videos[:, about.input_steps - 1 : about.input_steps].expand_as(ahead)
+    return {
+        name: {
+            "pred_loss_per_step": (guess - ahead).square().sum((2, 3, 4)).mean(0).tolist(),
+            "ssim_per_step": mean_similarity(guess[:20], ahead[:20]),
+        }
+        for name, guess in (("last frame", last), ("mean frame", mean))
+    }
+
+
+def decay(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str], guesses: Mapping[str, Mapping]) -> Figure:
+    """Image error, similarity and position error over the predicted frames: a colour per model, a line per seed.
+
+    Args:
+        groups: name of a model -> its runs of all tasks.
+        guesses: task -> result of :func:`trivial`.
+    """
+    kinds = {
+        "pred_loss_per_step": LOSS_LABEL, "ssim_per_step": "structural similarity",
+        "rollout_rms_per_step": "position error in pixels",
+    }  # fmt: skip
+    figure, axes = plt.subplots(len(kinds), len(tasks), figsize=(3.5 * len(tasks), 7.2), squeeze=False)
+    for column, task in enumerate(tasks):
+        about = TASKS[task]
+        frames = about.input_steps + 1 + np.arange(about.test_length - about.input_steps)
+        for ax, (kind, label) in zip(axes[:, column], kinds.items(), strict=True):
+            for color, (name, runs) in zip(PALETTE, groups.items(), strict=False):
+                for i, run in enumerate(r for r in runs if r["task"] == task and kind in r):
+                    ax.plot(frames, run[kind], color=color, lw=1.2, label=None if i else name)
+            for style, (name, guess) in zip((":", "--"), guesses[task].items(), strict=True):
+                if kind in guess:
+                    ax.plot(frames, guess[kind], color="0.4", lw=1, ls=style, label=name)
+            ax.axvspan(frames[0], about.input_steps + about.pred_steps, color="0.93", zorder=0)
+            if kind != "ssim_per_step":
+                ax.set_yscale("log")
+            axes[0, column].set_title(SHORT[task])
+            axes[-1, column].set_xlabel("frame")
+            axes[list(kinds).index(kind), 0].set_ylabel(label)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
+    return figure
+
+
+def other_half(published: Published, drawn: Mapping[str, np.ndarray]) -> Figure:
+    """The long test videos in which a disc leaves the half of the image that training shows, drawn by two decoders.
+
+    Args:
+        published: the model with placed pictures.
+        drawn: ``outputs.npz`` of a run with another decoder, whose test videos are used.
+    """
+    about = TASKS[published.config.task]
+    videos = to_video(torch.from_numpy(drawn["input"]))  # (n, T, C, S, S)
+    index = _most_in_the_other_half(videos)
+    ours, theirs = predictions(published, drawn)
+    times = np.unique(np.linspace(about.input_steps, videos.shape[1] - 1, 9).round().astype(int))
+    rows = {"truth": videos[:, about.input_steps :], "placed pictures": ours, "network": theirs}
+    figure, axes = plt.subplots(len(rows), len(times), figsize=(1.05 * len(times), 3.5))
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        for ax, t in zip(row, times, strict=True):
+            show_image(ax, images[index, t - about.input_steps])
+            ax.axvline(about.image_size / 2 - 0.5, color="0.6", lw=0.7)
+        row[0].set_ylabel(name, fontsize=8)
+    for ax, t in zip(axes[0], times, strict=True):
+        ax.set_title(f"frame {t + 1}", fontsize=8)
+    return figure
+
+
+@torch.no_grad()
+def predictions(published: Published, drawn: Mapping[str, np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Predicted frames (n, T-L, C, S, S) of the published model and of another run, for that run's test videos."""
+    ours = published.model(to_video(torch.from_numpy(drawn["input"]))).prediction
+    return ours, to_video(torch.from_numpy(drawn["prediction"]))
+
+
+def half_table(published: Published, drawn: Mapping[str, np.ndarray]) -> Markdown:
+    """Image error of the predicted frames in the half that training shows and in the other one."""
+    about = TASKS[published.config.task]
+    truth = to_video(torch.from_numpy(drawn["input"]))[:, about.input_steps :]
+    middle, rows = about.image_size // 2, []
+    for name, images in zip(("placed pictures", "network"), predictions(published, drawn), strict=True):
+        error = (images - truth).square().sum((1, 2)).mean((0, 1)) / truth.shape[1]  # (S,): per column of the image
+        rows.append((name, f"{error[:middle].sum():.2g}", f"{error[middle:].sum():.2g}"))
+    energy = truth.square().sum((1, 2)).mean((0, 1)) / truth.shape[1]
+    rows.append(("(nothing drawn)", f"{energy[:middle].sum():.2g}", f"{energy[middle:].sum():.2g}"))
+    return Markdown(table(["decoder", "error, half seen in training", "error, other half"], rows))
+
+
+def _most_in_the_other_half(videos: Tensor) -> int:
+    half = videos.shape[-1] // 2
+    return int(videos[..., half:].sum((1, 2, 3, 4)).argmax())
