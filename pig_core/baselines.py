@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -11,7 +13,8 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .config import make_config
+from .build import build_model
+from .config import Config, make_config
 from .data import to_video
 from .evaluation import mean_similarity
 from .overview import SHORT
@@ -69,6 +72,29 @@ def decay(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str], guesses:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
     return figure
+
+
+def models_table(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str]) -> Markdown:
+    """Losses of every model on every task (median over seeds), its learned numbers and its training time."""
+    rows = []
+    for task in tasks:
+        for name, runs in groups.items():
+            chosen = [r for r in runs if r["task"] == task]
+            if not chosen:
+                continue
+            model = build_model(Config(**{**dataclasses.asdict(make_config(task)), **chosen[0]["config"]}))
+            numbers = (sum(p.numel() for p in part.parameters()) for part in (model.physics, model))
+            losses = (
+                statistics.median(np.inf if r[loss] is None else r[loss] for r in chosen)
+                for loss in ("recons_loss", "pred_loss", "extrap_loss")
+            )
+            seconds = statistics.median(r["train_seconds"] for r in chosen)
+            rows.append((
+                SHORT[task], name, len(chosen), *(f"{n:,d}" for n in numbers), *(f"{x:.2g}" for x in losses),
+                f"{seconds:.0f} s",
+            ))  # fmt: skip
+    header = ["task", "model", "seeds", "numbers, dynamics", "numbers, all", "recons", "pred", "extrap", "training"]
+    return Markdown(table(header, rows))
 
 
 def other_half(published: Published, drawn: Mapping[str, np.ndarray]) -> Figure:

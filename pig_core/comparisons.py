@@ -36,15 +36,16 @@ def steps_to_discovery(folder: Path, result: Result) -> int | None:
     return None
 
 
-def variants_table(variants: Variants, folders: Mapping[str, Path], parameters: bool = True) -> Markdown:
+def variants_table(variants: Variants, study: str, parameters: bool = True) -> Markdown:
     """One line a variant: seeds that met the thresholds, steps to discovery, errors of parameters, losses (medians).
 
     Args:
-        folders: where the results of each variant are, for their curves.
+        study: whose variants they are; others are those of the main results.
     """
     rows = []
     for name, runs in variants.items():
-        steps = [steps_to_discovery(folders[name], run) for run in runs]
+        folder = results_folder() / study / name if name in STUDIES[study].variants else results_folder()
+        steps = [steps_to_discovery(folder, run) for run in runs]
         reached = [step for step in steps if step is not None]
         rows.append((
             f"`{name}`", f"{sum(r['discovered'] for r in runs)} / {len(runs)}",
@@ -119,6 +120,16 @@ def data_efficiency(variants: Variants, full: Sequence[Result], tasks: Sequence[
     return figure
 
 
+def efficiency_table(variants: Variants, full: Sequence[Result]) -> Markdown:
+    """Largest error of each parameter and the median prediction loss for every number of training videos."""
+    rows = []
+    for task in dict.fromkeys(r["task"] for runs in variants.values() for r in runs):
+        for name, runs in {**variants, "all": full}.items():
+            chosen = [r for r in runs if r["task"] == task]
+            rows.append((SHORT[task], name, len(chosen), _errors(chosen), _median([r["pred_loss"] for r in chosen])))
+    return Markdown(table(["task", "training videos", "seeds", "largest error", "pred"], rows))
+
+
 def spread_table(estimates: Mapping[str, Mapping[str, Estimate]], best: Mapping, runs: Sequence[Result]) -> Markdown:
     """Every parameter with its spreads, and whether two standard deviations cover the truth and the best possible.
 
@@ -153,8 +164,3 @@ def question(name: str) -> Markdown:
         f"*{study.question}* Recipe `{study.recipe}`, seeds {', '.join(map(str, study.seeds))}. "
         f"Run it: `make study STUDY={name}`."
     )
-
-
-def study_folder(name: str, variant: str) -> Path:
-    """Where the results of a variant are."""
-    return results_folder() / name / variant

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from .physics import PHYSICS, Dynamics
-from .tasks import Task
+from .published import Published
+from .tasks import TASKS, Task
 from .velocity import fit_state, path_through
 
 PROBE = 1e-4  # pixels, pixels per frame and logarithms of parameters that a trajectory is probed with (float64)
@@ -63,6 +64,14 @@ def estimate(
         name: Estimate(values[name], values[name] * laplace[i].item(), values[name] * scatter[i].item())
         for i, name in enumerate(names)
     }
+
+
+def of_model(published: Published) -> dict[str, Estimate]:
+    """Estimates from the positions that a trained model sees in its example videos, in the frames training uses."""
+    task = TASKS[published.config.task]
+    positions = torch.from_numpy(published.evaluation.positions)
+    learned = published.model.physics.values()
+    return estimate(positions, task, learned, task.input_steps - 1, published.config.substeps)
 
 
 @torch.no_grad()
