@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from pig_core import datasets
 from pig_core.config import make_config
 from pig_core.data import data_path, ensure_file, load_frames, load_positions, to_video
+from pig_core.datasets import make_all
 from pig_core.errors import DataError, PigError
 from pig_core.render import draw_discs
 
@@ -136,3 +138,22 @@ def test_a_failed_simulation_leaves_nothing_behind(tmp_path):
     with pytest.raises(PigError):
         load_frames(config, "train", 12)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_all_files_at_once_are_those_of_single_runs(tiny, tmp_path):
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    sizes = {"n_train": 30, "n_eval": 6}
+    paths = make_all(["spring_color", "3bp_color"], data_dir=str(together), **sizes)
+    assert len(paths) == 4
+    for path in paths:
+        length = int(path.name.split("_sl")[1][:2])
+        task = path.parent.name
+        single = ensure_file(make_config(task, data_dir=str(alone), simulate=True, **sizes), length)
+        assert single.relative_to(alone) == path.relative_to(together)
+        assert single.read_bytes() == path.read_bytes()
+
+
+def test_an_unknown_task_is_refused_before_anything_is_simulated(capsys, tmp_path):
+    assert datasets.main(["spring_colour", "--data_dir", str(tmp_path / "data")]) == 2
+    assert "spring_color" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()

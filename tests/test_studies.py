@@ -1,0 +1,54 @@
+"""Comparisons: every variant is a valid run, and Snakemake runs exactly those that are asked for."""
+
+import pytest
+
+from pig_core.config import RECIPES, make_config
+from pig_core.results import load_results, results_folder
+from pig_core.studies import CHANGES, STUDIES, study_results
+
+from .test_sweep import checkout, snakemake  # noqa: F401 (a fixture)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_variant_is_a_run_that_can_start(name):
+    study = STUDIES[name]
+    for options in study.variants.values():
+        for task in study.tasks:
+            make_config(task, study.recipe, **options)
+    paths = [path for path, _ in study.runs("results")]
+    assert len(set(paths)) == len(paths) == len(study.variants) * len(study.tasks) * len(study.seeds)
+
+
+def test_each_change_is_taken_back_and_added_alone():
+    assert set(CHANGES) <= set(RECIPES["paper"]["all"])
+    for name in CHANGES:
+        [(changed, value)] = STUDIES["without"].variants[name].items()
+        assert (changed, value) == (name, RECIPES["paper"]["all"][name])
+        alone, nothing = STUDIES["with"].variants[name], STUDIES["with"].variants["nothing"]
+        assert {n for n in alone if alone[n] != nothing.get(n)} == {name}
+        assert make_config("spring_color", "paper", **alone) != make_config("spring_color", "paper", **nothing)
+
+
+def test_snakemake_plans_a_study(checkout):  # noqa: F811
+    plan = snakemake(checkout, "--dry-run", "--config", "study=decoder")
+    assert plan.returncode == 0, plan.stderr
+    text = plan.stdout + plan.stderr
+    assert "reports/results/decoder/mlp/spring_color_half-improved-s2.json" in text
+    assert text.count("rule run:") == 3
+    refused = snakemake(checkout, "--dry-run", "--config", "study=decodr")
+    assert refused.returncode != 0
+    assert "there is no study 'decodr'; allowed: without" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_committed_studies_are_complete_and_what_they_claim(name):
+    study, results = STUDIES[name], study_results(name)
+    assert results.keys() == study.variants.keys(), "run: make study"
+    for variant, runs in results.items():
+        assert {(r["task"], r["seed"]) for r in runs} == {(t, s) for t in study.tasks for s in study.seeds}
+        for run in runs:
+            assert run["recipe"] == study.recipe
+            expected = make_config(run["task"], study.recipe, **study.variants[variant])
+            assert all(run["config"][option] == getattr(expected, option) for option in study.variants[variant])
+        folder = results_folder() / name / variant / "curves"
+        assert len(list(folder.glob("*.json"))) == len(load_results(folder.parent))

@@ -1,0 +1,53 @@
+"""Error bars of physical parameters: they are as large as the scatter of estimates really is."""
+
+import numpy as np
+import pytest
+import torch
+
+from pig_core.physics import PHYSICS
+from pig_core.published import open_task
+from pig_core.simulate import simulate
+from pig_core.tasks import TASKS
+from pig_core.uncertainty import estimate, of_model
+from pig_core.velocity import path_through
+
+NOISE = 0.05  # pixels
+
+
+def noisy_positions(name, seed, n=25):
+    """Positions of the model's own physics with errors that are known."""
+    task, rng = TASKS[name], np.random.default_rng(seed)
+    pos, vel = (torch.from_numpy(x[:, 3]) for x in simulate(task, dict(task.truth), n, task.train_length, rng))
+    physics = PHYSICS[task.physics](task.dt, 5, task.image_size, task.radius, dict(task.truth)).double()
+    with torch.no_grad():
+        path = path_through(pos, vel, 3, task.input_steps + task.pred_steps, physics)
+    return path + NOISE * torch.from_numpy(rng.standard_normal(path.shape))
+
+
+@pytest.mark.parametrize(("name", "repetitions"), [("spring_color", 60), ("3bp_color", 24)])
+def test_the_error_bars_are_as_wide_as_the_scatter(name, repetitions):
+    task, scores = TASKS[name], []
+    for seed in range(repetitions):
+        found = estimate(noisy_positions(name, seed), task, {n: 1.3 * v for n, v in task.truth.items()}, at=3)
+        scores.append([
+            ((e.value - task.truth[n]) / e.laplace, (e.value - task.truth[n]) / e.bootstrap) for n, e in found.items()
+        ])  # fmt: skip
+    scores = np.array(scores)  # (repetitions, parameters, 2); standard normal if all is well
+    assert np.all(np.abs(scores.mean(0)) < 3.5 / repetitions**0.5)
+    assert np.all((scores.std(0) > 0.55) & (scores.std(0) < 1.6))
+
+
+def test_more_videos_give_narrower_bars():
+    few, many = (
+        estimate(noisy_positions("spring_color", 0, n), TASKS["spring_color"], {"k": 4.0, "l": 6.0}, 3)
+        for n in (10, 90)
+    )
+    assert few["k"].laplace / many["k"].laplace == pytest.approx(3, rel=0.5)
+    assert few["k"].bootstrap / many["k"].bootstrap == pytest.approx(3, rel=0.6)
+
+
+def test_a_published_model_measures_within_its_bars_and_the_bias_of_its_substeps():
+    found = of_model(open_task("spring_color", 40))
+    assert found["l"].value == pytest.approx(6, rel=2e-3)
+    assert found["k"].value == pytest.approx(4, rel=5e-3)
+    assert 0 < found["k"].laplace < 0.01
