@@ -6,7 +6,7 @@ TASKS := bouncing_balls spring_color spring_color_half mnist_spring_color 3bp_co
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
-PAGES := $(patsubst %,reports/%.html,index data $(TASKS))
+PAGES := $(patsubst %,reports/%.html,index data ablations $(TASKS))
 
 .PHONY: report run data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
@@ -30,9 +30,9 @@ $(BUILD)/index.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)
 	$(PAPERMILL) notebooks/report.ipynb $@
 
-$(BUILD)/data.ipynb: always $(INSTALLED)
+$(BUILD)/data.ipynb $(BUILD)/ablations.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)
-	$(PAPERMILL) notebooks/data.ipynb $@
+	$(PAPERMILL) notebooks/$(@F) $@
 
 # One training from pixels to constants, and its page: make run TASK=3bp_color
 TASK ?= spring_color
@@ -75,7 +75,7 @@ STUDY ?= without dynamics frames decoder signal datapoints with
 study: $(INSTALLED)
 	for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || exit 1; done
 
-# What everything costs on this machine, for the report; nothing else should run meanwhile (about 15 minutes).
+# What everything costs on this machine, for the report; nothing else should run meanwhile (about 10 minutes).
 bench: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench
 

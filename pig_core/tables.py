@@ -35,11 +35,16 @@ def source_note(results: Sequence[Result]) -> Markdown:
         "tasks": {r["task"] for r in results},
         "seeds": {str(r["seed"]) for r in results},
         "recipe": {_recipe(r) for r in results},
-        "commit": {re.sub("[0-9a-f]{32}(?=$|[+])", "", r["commit"]) for r in results},
+        "commit": {short_commit(r["commit"]) for r in results},
         "on": {r["device"] for r in results},
     }
     text = "; ".join(f"{name} {', '.join(sorted(values))}" for name, values in parts.items())
     return Markdown(f"*Shown: {len(results)} runs; {text}.*")
+
+
+def short_commit(commit: str) -> str:
+    """A commit by its first eight digits; what follows ("+changes") stays."""
+    return re.sub("[0-9a-f]{32}(?=$|[+])", "", commit)
 
 
 def _recipe(result: Result) -> str:

@@ -27,7 +27,7 @@ from pig_core.memory import keep_freed_memory
 from pig_core.model import video_losses
 from pig_core.provenance import commit, provenance
 from pig_core.results import results_folder
-from pig_core.run import Run, choose_device
+from pig_core.run import choose_device
 
 from .plain import PlainPAIG
 
@@ -104,15 +104,6 @@ def growth() -> dict:
     return result
 
 
-def improved() -> dict:
-    """Training of the recipe ``improved``, encoding included, seed 0, all cores."""
-    result = {}
-    for task in tasks.TASKS:
-        with tempfile.TemporaryDirectory() as folder:
-            result[task] = Run.start(make_config(task, save_dir=f"{folder}/run")).train().seconds
-    return result
-
-
 def seeds() -> dict:
     """Two seeds of spring_color: one after the other on all cores, and side by side on one core each."""
 
@@ -171,7 +162,7 @@ def report() -> dict:
     return {"seconds": time.perf_counter() - start}
 
 
-PARTS = {part.__name__: part for part in (step, growth, improved, seeds, data, imports, report)}
+PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
 
 
 def main() -> None:

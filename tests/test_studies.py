@@ -24,9 +24,9 @@ def test_each_change_is_taken_back_and_added_alone():
     for name in CHANGES:
         [(changed, value)] = STUDIES["without"].variants[name].items()
         assert (changed, value) == (name, RECIPES["paper"]["all"][name])
-        alone, nothing = STUDIES["with"].variants[name], STUDIES["with"].variants["nothing"]
-        assert {n for n in alone if alone[n] != nothing.get(n)} == {name}
-        assert make_config("spring_color", "paper", **alone) != make_config("spring_color", "paper", **nothing)
+    nothing = STUDIES["with"].variants["nothing"]
+    for name, alone in STUDIES["with"].variants.items():
+        assert {n for n in alone if alone[n] != nothing.get(n)} == {name} - {"nothing"}
 
 
 def test_snakemake_plans_a_study(checkout):  # noqa: F811
