@@ -93,6 +93,7 @@ def test_train_runs_from_another_folder_with_papermills_parameters(tmp_path, dat
         ("report", 5, ["-p", "n_examples", "1"]),
         ("task", 10, ["-p", "task", "bouncing_balls", "-p", "n_examples", "3"]),
         ("data", 6, ["-p", "n_videos", "20"]),
+        ("ablations", 7, ["-p", "n_videos", "25"]),
         ("explore", 0, []),
     ],
 )
