@@ -1,0 +1,53 @@
+"""The benchmarks run, refuse what they do not know, and the committed figures are complete; no time is judged here."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pig_core.costs import benchmark, rest_table, steps_table
+
+from .bench import GROWTH, PARTS, STEPS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def bench(*arguments):
+    command = [sys.executable, "-m", "tests.bench", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("how", ["plain", "float32", "bfloat16"])
+def test_one_measurement(how):
+    done = bench("--one", "spring_color", how, "2", "batch=2", "n_objects=3")
+    assert done.returncode == 0, done.stderr[-2000:]
+    times = json.loads(done.stdout.splitlines()[-1])
+    assert times["n"] == 2
+    assert 0 < times["min"] <= times["median"] <= times["max"]
+
+
+def test_an_unknown_part_is_refused():
+    done = bench("stepp")
+    assert done.returncode == 2
+    assert "there is no part stepp; allowed: step, growth" in done.stderr
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_committed_benchmarks_say_where_they_were_measured(part):
+    about = benchmark(part)
+    assert re.fullmatch(r"[0-9a-f]{40}", about["commit"]), "made from a checkout with changes"
+    assert about["device"]
+    assert about["cores"] > 0
+    assert about["result"]
+
+
+def test_committed_benchmarks_are_complete_and_shown():
+    assert benchmark("step")["result"].keys() == STEPS.keys()
+    found = benchmark("growth")["result"]
+    assert {q: [int(size) for size in found[q]] for q in found} == {q: list(sizes) for q, sizes in GROWTH.items()}
+    assert benchmark("data")["result"]["files"] == 10
+    for line in (*steps_table().data.splitlines()[2:], *rest_table().data.splitlines()[2:]):
+        assert re.search(r"\d", line)
