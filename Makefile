@@ -65,7 +65,7 @@ sweep: $(INSTALLED)
 # The report's questions: the authors' placement (with positions refined through the decoder, so that it has a say in
 # them), the same refinement with the exact placement, and no correction of the state at a scene's start.
 sweep-extra: $(INSTALLED)
-	$(SWEEP) --config tasks=spring_color,mnist_spring_color,3bp_color seeds=0,1,2 \
+	$(SWEEP) --config tasks=spring_color,spring_color_half,mnist_spring_color,3bp_color seeds=0,1,2 \
 		options=coordinates=released,refine_steps=4 results=reports/results/released
 	$(SWEEP) --config tasks=spring_color,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
 	$(SWEEP) --config tasks=3bp_color seeds=0,1,2 options=start_prior=False results=reports/results/no_prior
