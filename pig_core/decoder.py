@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .encoder import softmax_with_background
 
+WAVES = 5  # octaves that the network decoder is told a position in
 OUTSIDE_LOGIT = -5.0  # the mask logit of an object outside its template's window
 
 
@@ -146,10 +147,9 @@ class MLPDecoder(Decoder):
 
     def __init__(self, n_objects: int, channels: int, image_size: int, coordinates: str, window_edge: str):
         super().__init__(channels, image_size)
-        self.channels = channels
         outputs = (1 + channels) * image_size**2
         self.networks = nn.ModuleList(
-            nn.Sequential(nn.Linear(2, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, outputs))
+            nn.Sequential(nn.Linear(4 * WAVES, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, outputs))
             for _ in range(n_objects)
         )
 
@@ -162,11 +162,14 @@ class MLPDecoder(Decoder):
         return contents[..., window, window], logits.unsqueeze(1)[..., window, window]
 
     def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        half = self.image_size / 2
-        drawn = [
-            network(position / half - 1) for network, position in zip(self.networks, positions.unbind(1), strict=True)
-        ]
-        sheets = torch.stack(drawn, 1).unflatten(2, (1 + self.channels, self.image_size, self.image_size))
+        """As :meth:`Decoder.objects`."""
+        # Sines and cosines of the position, waves of two images and shorter: from two plain numbers alone a network
+        # learns blurred spots for a very long time.
+        octaves = 2.0 ** torch.arange(WAVES, device=positions.device)
+        phase = (math.pi * positions / self.image_size).unsqueeze(-1) * octaves  # (N, K, 2, WAVES)
+        places = torch.cat([phase.sin(), phase.cos()], -1).flatten(2).unbind(1)  # K times (N, 4 WAVES)
+        drawn = [network(place) for network, place in zip(self.networks, places, strict=True)]
+        sheets = torch.stack(drawn, 1).unflatten(2, (-1, self.image_size, self.image_size))  # (N, K, 1 + C, S, S)
         return sheets[:, :, 1:].sigmoid(), sheets[:, :, 0]
 
 
