@@ -17,12 +17,13 @@ from .build import build_model
 from .config import Config, make_config
 from .data import to_video
 from .evaluation import mean_similarity
+from .model import image_loss
 from .overview import SHORT
 from .plots import LOSS_LABEL, PALETTE, show_image
-from .published import Published, example_videos
+from .published import example_videos
 from .results import Result
 from .tables import table
-from .tasks import TASKS
+from .tasks import TASKS, Task
 
 
 def trivial(task: str, n: int = 100) -> dict[str, dict[str, list[float]]]:
@@ -97,50 +98,48 @@ def models_table(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str]) -
     return Markdown(table(header, rows))
 
 
-def other_half(published: Published, drawn: Mapping[str, np.ndarray]) -> Figure:
-    """The long test videos in which a disc leaves the half of the image that training shows, drawn by two decoders.
+def other_half(task: str, outputs: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """A long test video in which a disc leaves the half of the image that training shows, drawn by several decoders.
+
+    It is the one, of those at hand, in which discs are in the other half for the longest time.
 
     Args:
-        published: the model with placed pictures.
-        drawn: ``outputs.npz`` of a run with another decoder, whose test videos are used.
+        outputs: name of a decoder -> ``outputs.npz`` of a run with it, on the same test videos.
     """
-    about = TASKS[published.config.task]
-    videos = to_video(torch.from_numpy(drawn["input"]))  # (n, T, C, S, S)
-    index = _most_in_the_other_half(videos)
-    ours, theirs = predictions(published, drawn)
-    times = np.unique(np.linspace(about.input_steps, videos.shape[1] - 1, 9).round().astype(int))
-    rows = {"truth": videos[:, about.input_steps :], "placed pictures": ours, "network": theirs}
+    about = TASKS[task]
+    rows = _predictions(about, outputs)
+    middle = about.image_size // 2
+    index = int(rows["truth"][..., middle:].sum((1, 2, 3, 4)).argmax())
+    times = np.unique(np.linspace(about.input_steps, about.test_length - 1, 9).round().astype(int))
     figure, axes = plt.subplots(len(rows), len(times), figsize=(1.05 * len(times), 3.5))
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         for ax, t in zip(row, times, strict=True):
             show_image(ax, images[index, t - about.input_steps])
-            ax.axvline(about.image_size / 2 - 0.5, color="0.6", lw=0.7)
+            ax.axvline(middle - 0.5, color="0.6", lw=0.7)
         row[0].set_ylabel(name, fontsize=8)
     for ax, t in zip(axes[0], times, strict=True):
         ax.set_title(f"frame {t + 1}", fontsize=8)
     return figure
 
 
-@torch.no_grad()
-def predictions(published: Published, drawn: Mapping[str, np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Predicted frames (n, T-L, C, S, S) of the published model and of another run, for that run's test videos."""
-    ours = published.model(to_video(torch.from_numpy(drawn["input"]))).prediction
-    return ours, to_video(torch.from_numpy(drawn["prediction"]))
+def _predictions(about: Task, outputs: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
+    """The frames after the input frames, (n, T-L, C, S, S): "truth", and what each decoder predicts."""
+    truth = to_video(torch.from_numpy(next(iter(outputs.values()))["input"]))[:, about.input_steps :]
+    return {"truth": truth, **{n: to_video(torch.from_numpy(o["prediction"])) for n, o in outputs.items()}}
 
 
-def half_table(published: Published, drawn: Mapping[str, np.ndarray]) -> Markdown:
+def errors_by_half(images: Tensor, truth: Tensor) -> tuple[float, float]:
+    """The image loss of frames (n, T, C, S, S), split into what the left and the right half of the image add to it."""
+    middle = truth.shape[-1] // 2
+    halves = ((images[..., part], truth[..., part]) for part in (slice(None, middle), slice(middle, None)))
+    left, right = (image_loss(*half).item() for half in halves)
+    return left, right
+
+
+def half_table(task: str, outputs: Mapping[str, Mapping[str, np.ndarray]]) -> Markdown:
     """Image error of the predicted frames in the half that training shows and in the other one."""
-    about = TASKS[published.config.task]
-    truth = to_video(torch.from_numpy(drawn["input"]))[:, about.input_steps :]
-    middle, rows = about.image_size // 2, []
-    for name, images in zip(("placed pictures", "network"), predictions(published, drawn), strict=True):
-        error = (images - truth).square().sum((1, 2)).mean((0, 1)) / truth.shape[1]  # (S,): per column of the image
-        rows.append((name, f"{error[:middle].sum():.2g}", f"{error[middle:].sum():.2g}"))
-    energy = truth.square().sum((1, 2)).mean((0, 1)) / truth.shape[1]
-    rows.append(("(nothing drawn)", f"{energy[:middle].sum():.2g}", f"{energy[middle:].sum():.2g}"))
-    return Markdown(table(["decoder", "error, half seen in training", "error, other half"], rows))
-
-
-def _most_in_the_other_half(videos: Tensor) -> int:
-    half = videos.shape[-1] // 2
-    return int(videos[..., half:].sum((1, 2, 3, 4)).argmax())
+    rows = _predictions(TASKS[task], outputs)
+    truth = rows.pop("truth")
+    rows["(nothing drawn)"] = torch.zeros_like(truth)
+    lines = [(name, *(f"{error:.2g}" for error in errors_by_half(images, truth))) for name, images in rows.items()]
+    return Markdown(table(["decoder", "error, half seen in training", "error, other half"], lines))

@@ -11,7 +11,7 @@ class BlackBox(nn.Module):
 
     Args:
         n_objects: number of objects.
-        units, layers: width and depth of the network.
+        units, layers: width and depth of the LSTM; of an interaction network's MLPs the width only.
         image_size: pixels; inputs and outputs are scaled by half of it.
         dt: time between two frames, seconds.
     """

@@ -24,7 +24,7 @@ UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone wh
 
 # Options that shape the model: a checkpoint made with other values of these has other weights.
 MODEL_OPTIONS = (
-    "task", "recipe", "color", "architecture", "encoder_type", "unet_base", "unet_precision", "unet_poolings",
+    "task", "recipe", "color", "architecture", "encoder_type", "unet_base", "unet_poolings",
     "mask_pooling", "mask_background", "decoder_type", "refine_steps", "refine_search", "coordinates",
     "window_edge", "velocity_type", "start_prior", "alt_vel", "cell_type", "recurrent_units", "lstm_layers",
     "logit_gain", "substeps",

@@ -31,12 +31,13 @@ def steps_to_discovery(folder: Path, result: Result) -> int | None:
         if point["stage"] != stage:
             done, stage = done + last, point["stage"]
         last = point["step"] + 1
-        if point.get("recons_loss", np.inf) < RECONS_THRESHOLD:
+        loss = point.get("recons_loss")  # None: it was not finite
+        if loss is not None and loss < RECONS_THRESHOLD:
             return done + last
     return None
 
 
-def variants_table(variants: Variants, study: str, parameters: bool = True) -> Markdown:
+def variants_table(variants: Variants, study: str) -> Markdown:
     """One line a variant: seeds that met the thresholds, steps to discovery, errors of parameters, losses (medians).
 
     Args:
@@ -51,20 +52,22 @@ def variants_table(variants: Variants, study: str, parameters: bool = True) -> M
             f"`{name}`", f"{sum(r['discovered'] for r in runs)} / {len(runs)}",
             f"{sum(r['predicted'] for r in runs)} / {len(runs)}",
             f"{statistics.median(reached):.0f} ({len(reached)} of {len(runs)})" if reached else "never",
-            *([_errors(runs)] if parameters else []),
+            _errors(runs),
             *(_median([run[loss] for run in runs]) for loss in ("recons_loss", "pred_loss", "extrap_loss")),
         ))  # fmt: skip
-    header = ["variant", "discovered", "predicted", "steps to discovery", "recons", "pred", "extrap"]
-    return Markdown(table([*header[:4], *(["largest error"] if parameters else []), *header[4:]], rows))
+    header = ["variant", "discovered", "predicted", "steps to discovery", "largest error", "recons", "pred", "extrap"]
+    return Markdown(table(header, rows))
 
 
 def _errors(runs: Sequence[Result]) -> str:
-    """Worst seed of each parameter, percent."""
-    names = runs[0]["parameter_error"]
-    worst = {
-        n: max(abs(100 * r["parameter_error"][n]) for r in runs if r["parameter_error"][n] is not None) for n in names
-    }
+    """Worst seed of each parameter, percent; a value that is not finite is the worst of all."""
+    names = runs[0]["parameter_error"] if runs else ()
+    worst = {name: max(_size(r["parameter_error"][name]) for r in runs) for name in names}
     return ", ".join(f"{name} {value:.2g} %" for name, value in worst.items())
+
+
+def _size(error: float | None) -> float:
+    return np.inf if error is None else 100 * abs(error)
 
 
 def _median(values: Sequence[float | None]) -> str:

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from .encoder import softmax_with_background
 
+# Where the network decoder's mask logits start: nearly invisible. From a grey image everything would first be driven to
+# black, a plateau that is hardly ever left.
+FAINT_LOGIT = -3.0
 WAVES = 5  # octaves that the network decoder is told a position in
 OUTSIDE_LOGIT = -5.0  # the mask logit of an object outside its template's window
 
@@ -170,7 +173,7 @@ class MLPDecoder(Decoder):
         places = torch.cat([phase.sin(), phase.cos()], -1).flatten(2).unbind(1)  # K times (N, 4 WAVES)
         drawn = [network(place) for network, place in zip(self.networks, places, strict=True)]
         sheets = torch.stack(drawn, 1).unflatten(2, (-1, self.image_size, self.image_size))  # (N, K, 1 + C, S, S)
-        return sheets[:, :, 1:].sigmoid(), sheets[:, :, 0]
+        return sheets[:, :, 1:].sigmoid(), sheets[:, :, 0] + FAINT_LOGIT
 
 
 DECODERS: dict[str, type[Decoder]] = {"spatial_transformer": TemplateDecoder, "mlp": MLPDecoder}

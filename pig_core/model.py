@@ -68,11 +68,13 @@ class PAIG(nn.Module):
         positions, masks = self.encode(video[:, :steps])
         seen = positions.detach() if self.separate else positions
         rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps)
-        images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
-        recons, prediction = images[:, :steps], images[:, steps:]
-        if self.separate:  # the same picture, but the decoder does not learn from it
+        if self.separate:  # the same pictures, but the decoder does not learn from the predicted ones
             constants = {name: p.detach() for name, p in self.decoder.named_parameters()}
-            prediction = functional_call(self.decoder, constants, rollout.flatten(0, 1)).view_as(prediction)
+            drawn = functional_call(self.decoder, constants, rollout.flatten(0, 1))
+            recons, prediction = self.decode(positions), drawn.unflatten(0, rollout.shape[:2])
+        else:
+            images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
+            recons, prediction = images[:, :steps], images[:, steps:]
         return Output(positions, masks, recons, rollout, rollout_vel, prediction)
 
     def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:

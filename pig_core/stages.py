@@ -153,7 +153,6 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
 
     (With ``training_signal`` separate the model itself keeps the prediction's gradient from encoder and decoder.)
     """
-    pred_weight = 0.0 if config.training_signal == "autoencoder" else 1.0
     batch = min(config.batch_size, len(frames))
     per_epoch = len(frames) // batch  # an incomplete last batch is dropped
     order: dict[int, Tensor] = {}
@@ -166,7 +165,9 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
         index = order[epoch][i * batch : (i + 1) * batch]
         video = to_video(frames[index.to(frames.device)], config.color)
         result = video_losses(model(video), video, model.input_steps, model.pred_steps)
-        loss = pred_weight * result["pred_loss"] + config.autoencoder_loss * result["recons_loss"]
+        loss = config.autoencoder_loss * result["recons_loss"]
+        if config.training_signal != "autoencoder":
+            loss = loss + result["pred_loss"]
         return {"loss": loss, **result}
 
     def schedule(step: int) -> float:
