@@ -10,8 +10,9 @@ from pig_core.build import build_model
 from pig_core.config import make_config
 from pig_core.data import to_video
 from pig_core.errors import ConfigError
-from pig_core.model import video_losses
+from pig_core.model import image_loss, video_losses
 from pig_core.published import example_videos
+from pig_core.render import draw_discs
 from pig_core.run import Run
 from pig_core.stages import joint_stage
 from pig_core.tasks import TASKS
@@ -102,11 +103,23 @@ def test_the_model_of_frames_sees_the_input_frames_only():
         torch.testing.assert_close(model(video).prediction, model(other).prediction)
 
 
-def test_the_network_decoder_draws_something_else_at_every_position():
-    model = build_model(make_config(decoder_type="mlp"))
+def test_the_network_decoder_draws_where_it_has_seen_objects_and_not_elsewhere(rng):
+    def discs(low, high, n=64):
+        places = np.stack([rng.uniform(low, high, (n, 2)), rng.uniform(4, 28, (n, 2))], -1)  # (n, 2, 2): x and y
+        return torch.from_numpy(places).float(), to_video(torch.from_numpy(draw_discs(places, 32)))
+
+    decoder = build_model(make_config(decoder_type="mlp"), torch.zeros(3, 32, 32)).decoder
+    optimizer = torch.optim.Adam(decoder.parameters(), 2e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        places, frames = discs(3, 13)
+        image_loss(decoder(places), frames).backward()
+        optimizer.step()
     with torch.no_grad():
-        here, there = (model.decoder(torch.full((1, 2, 2), x)) for x in (8.0, 24.0))
-    assert (here - there).abs().max() > 1e-3
+        for (low, high), seen in (((3, 13), True), ((19, 29), False)):
+            places, frames = discs(low, high)
+            error, nothing = image_loss(decoder(places), frames), image_loss(torch.zeros_like(frames), frames)
+            assert (error < 0.3 * nothing) if seen else (error > 0.7 * nothing)
 
 
 @pytest.mark.parametrize(

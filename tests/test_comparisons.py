@@ -1,0 +1,88 @@
+"""Tables of the comparisons, from results made by hand: what is counted, what is the worst, what is not finite."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pig_core import comparisons
+from pig_core.baselines import errors_by_half, half_table
+from pig_core.model import image_loss
+from pig_core.tasks import TASKS
+from pig_core.uncertainty import Estimate
+
+
+def result(seed=0, recons=0.1, pred=0.2, k=0.01, sequences=5000):
+    return {
+        "task": "spring_color", "recipe": "improved", "seed": seed, "discovered": recons is not None and recons < 1.5,
+        "predicted": pred is not None and pred < 3, "recons_loss": recons, "pred_loss": pred, "extrap_loss": pred,
+        "parameter_error": {"k": k}, "learned": {"k": None if k is None else 4 * (1 + k)}, "train_sequences": sequences,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def curves(tmp_path, monkeypatch):
+    """A folder of results whose curves are written by the test."""
+    monkeypatch.setattr(comparisons, "results_folder", lambda: tmp_path)
+
+    def write(seed, points):
+        path = tmp_path / "curves" / f"spring_color-improved-s{seed}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps([{"stage": stage, "step": step, **losses} for stage, step, losses in points]))
+        return tmp_path
+
+    return write
+
+
+def test_steps_to_discovery_are_counted_over_all_stages(curves):
+    locality = [("locality", 0, {"spread": 30.0}), ("locality", 59, {"spread": 2.0})]
+    folder = curves(0, [*locality, ("decoder", 0, {"recons_loss": 90.0}), ("decoder", 20, {"recons_loss": 1.4})])
+    assert comparisons.steps_to_discovery(folder, result()) == 60 + 21
+    curves(0, [("joint", 0, {"recons_loss": 90.0}), ("joint", 99, {"recons_loss": None})])  # diverged
+    assert comparisons.steps_to_discovery(folder, result()) is None
+
+
+def test_a_variant_is_its_worst_seed_and_what_diverged_is_worst(curves):
+    curves(0, [("decoder", 9, {"recons_loss": 1.0})])
+    curves(1, [("decoder", 19, {"recons_loss": 9.0})])
+    line = comparisons.variants_table({"change": [result(), result(1, 9.0, None, None)]}, "without").data.splitlines()[
+        2
+    ]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["`change`", "1 / 2", "1 / 2", "10 (1 of 2)", "k inf %", "4.5", "inf", "inf"]
+
+
+def test_the_spread_table_says_whether_two_deviations_cover_the_truth():
+    estimates = {"spring_color": {"k": Estimate(3.99, 0.001, 0.004), "l": Estimate(6.001, 0.001, 0.0004)}}
+    runs = [{**result(seed), "learned": {"k": 3.99 + 0.01 * seed, "l": 6.0}} for seed in range(3)]
+    table = comparisons.spread_table(estimates, {"spring_color": {"k": 3.9925, "l": 5.9988}}, runs)
+    k, l = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.data.splitlines()[2:])  # noqa: E741
+    assert k[-2:] == ["no", "yes"]
+    assert l[-2:] == ["yes", "no"]
+    assert k[-3] == "0.0100 (3)"
+
+
+def test_data_efficiency_lists_every_number_of_videos_and_all():
+    variants = {"1": [result(k=0.5, sequences=1)], "10": [result(k=-0.02, sequences=10)]}
+    rows = comparisons.efficiency_table(variants, [result()]).data.splitlines()[2:]
+    assert [row.split("|")[2].strip() for row in rows] == ["1", "10", "all"]
+    assert "k 50 %" in rows[0]
+    assert "k 2 %" in rows[1]
+
+
+def test_both_halves_of_an_image_add_up_to_the_image_loss(generator):
+    images, truth = torch.rand(2, 3, 5, 3, 32, 32, generator=generator)
+    left, right = errors_by_half(images, truth)
+    assert left + right == pytest.approx(image_loss(images, truth).item(), rel=1e-5)
+    images[..., 16:] = truth[..., 16:]
+    assert errors_by_half(images, truth) == (pytest.approx(left, rel=1e-5), 0.0)
+
+
+def test_the_table_of_halves_compares_predictions_with_the_right_frames():
+    about = TASKS["spring_color_half"]
+    video = np.random.default_rng(0).integers(0, 256, (2, about.test_length, 32, 32, 3), np.uint8)
+    perfect = {"input": video, "prediction": video[:, about.input_steps :]}
+    lines = half_table("spring_color_half", {"perfect": perfect}).data.splitlines()[2:]
+    assert [cell.strip() for cell in lines[0].strip("|").split("|")] == ["perfect", "0", "0"]
+    assert lines[1].startswith("| (nothing drawn) | 5")
