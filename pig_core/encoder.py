@@ -29,10 +29,14 @@ class UNet(nn.Module):
         channels_in, channels_out: of the image and of the logits.
         base: channels of the first level; each pooling doubles them.
         poolings: number of levels below the first.
+        precision: of the convolutions but for the last, "float32" or "bfloat16"; what comes out is as what goes in.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, base: int = 8, poolings: int = 2):
+    def __init__(
+        self, channels_in: int, channels_out: int, base: int = 8, poolings: int = 2, precision: str = "float32"
+    ):
         super().__init__()
+        self.low_precision = precision == "bfloat16"
         widths = [base * 2**level for level in range(poolings + 1)]
         up = 2 * base  # channels after each upsampling, whatever the level
         self.down = nn.ModuleList(_double_conv(i, o) for i, o in zip([channels_in, *widths], widths, strict=False))
@@ -49,6 +53,10 @@ class UNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) to (N, base, H, W), what the last 1x1 convolution turns into logits."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.low_precision):
+            return self._features(x).to(x.dtype)
+
+    def _features(self, x: Tensor) -> Tensor:
         skips = []
         for level, convs in enumerate(self.down):
             x = convs(F.max_pool2d(x, 2) if level else x)
@@ -135,22 +143,18 @@ class Encoder(nn.Module):
     Args:
         logit_gain: factor of the mask logits.
         background: whether a constant background logit takes part in the softmax.
-        precision: of the U-Net's convolutions, "float32" or "bfloat16"; all other numbers are float32.
     """
 
-    def __init__(self, unet: UNet, localiser: nn.Module, logit_gain: float, background: bool, precision: str):
+    def __init__(self, unet: UNet, localiser: nn.Module, logit_gain: float, background: bool):
         super().__init__()
         # Channels last in memory: the convolutions are most of all work and run nearly twice as fast.
         self.unet = unet.to(memory_format=torch.channels_last)
         self.localiser = localiser
         self.logit_gain, self.background = logit_gain, background
-        self.low_precision = precision == "bfloat16"
 
     def forward(self, frames: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (N, C, H, W) to positions (N, K, 2), pixels, and masks (N, K, H, W) without the background's."""
-        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.low_precision):
-            logits = self.unet(frames.contiguous(memory_format=torch.channels_last))
-        logits = logits.to(frames.dtype) * self.logit_gain
+        logits = self.unet(frames.contiguous(memory_format=torch.channels_last)) * self.logit_gain
         masks = softmax_with_background(logits)[:, :-1] if self.background else logits.softmax(1)
         return self.localiser(frames, masks, background), masks
 

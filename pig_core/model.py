@@ -49,9 +49,9 @@ class PAIG(nn.Module):
             localiser = MaskedMLP(channels, size, config.mask_pooling)
         else:
             localiser = CenterOfMass(size)
-        unet = UNet(channels, k, config.unet_base, config.unet_poolings)
+        unet = UNet(channels, k, config.unet_base, config.unet_poolings, config.unet_precision)
         self.refine_steps, self.refine_search = config.refine_steps, config.refine_search
-        self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background, config.unet_precision)
+        self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background)
         self.decoder = DECODERS[config.decoder_type](k, channels, size, config.coordinates, config.window_edge)
         velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
         self.velocity = velocity(task.input_steps, k, task.dt)
