@@ -21,7 +21,8 @@ from .model import image_loss
 from .overview import SHORT
 from .plots import LOSS_LABEL, PALETTE, show_image
 from .published import example_videos
-from .results import Result
+from .results import Result, results_folder
+from .studies import STUDIES
 from .tables import table
 from .tasks import TASKS, Task
 
@@ -96,6 +97,15 @@ def models_table(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str]) -
             ))  # fmt: skip
     header = ["task", "model", "seeds", "numbers, dynamics", "numbers, all", "recons", "pred", "extrap", "training"]
     return Markdown(table(header, rows))
+
+
+def study_outputs(name: str) -> dict[str, dict[str, np.ndarray]]:
+    """The ``outputs.npz`` that a study keeps of each variant's first seed: variant -> arrays."""
+    folder = results_folder() / name
+    return {
+        variant: dict(np.load(folder / variant / "outputs.npz", allow_pickle=False))
+        for variant in STUDIES[name].variants
+    }
 
 
 def other_half(task: str, outputs: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:

@@ -33,8 +33,8 @@ def test_snakemake_plans_a_study(checkout):  # noqa: F811
     plan = snakemake(checkout, "--dry-run", "--config", "study=decoder")
     assert plan.returncode == 0, plan.stderr
     text = plan.stdout + plan.stderr
-    assert "reports/results/decoder/mlp/spring_color_half-improved-s2.json" in text
-    assert text.count("rule run:") == 3
+    assert "reports/results/decoder/network/spring_color_half-improved-s2.json" in text
+    assert text.count("rule run:") == 6
     refused = snakemake(checkout, "--dry-run", "--config", "study=decodr")
     assert refused.returncode != 0
     assert "there is no study 'decodr'; allowed: without" in refused.stdout + refused.stderr
