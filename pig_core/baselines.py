@@ -21,7 +21,7 @@ from .model import image_loss
 from .overview import SHORT
 from .plots import LOSS_LABEL, PALETTE, show_image
 from .published import example_videos
-from .results import Result, results_folder
+from .results import Result, or_infinite, results_folder
 from .studies import STUDIES
 from .tables import table
 from .tasks import TASKS, Task
@@ -87,7 +87,7 @@ def models_table(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str]) -
             model = build_model(Config(**{**dataclasses.asdict(make_config(task)), **chosen[0]["config"]}))
             numbers = (sum(p.numel() for p in part.parameters()) for part in (model.physics, model))
             losses = (
-                statistics.median(np.inf if r[loss] is None else r[loss] for r in chosen)
+                statistics.median(or_infinite(r[loss]) for r in chosen)
                 for loss in ("recons_loss", "pred_loss", "extrap_loss")
             )
             seconds = statistics.median(r["train_seconds"] for r in chosen)

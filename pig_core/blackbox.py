@@ -6,7 +6,17 @@ import torch
 from torch import Tensor, nn
 
 
-class BlackBox(nn.Module):
+class NoParameters(nn.Module):
+    """Learned dynamics have weights, but no physical parameter that could be read off."""
+
+    parameter_names: tuple[str, ...] = ()
+
+    def values(self) -> dict[str, float]:
+        """No physical parameters."""
+        return {}
+
+
+class BlackBox(NoParameters):
     """What stands in for :class:`pig_core.physics.Dynamics` without having a physical parameter.
 
     Args:
@@ -16,15 +26,9 @@ class BlackBox(nn.Module):
         dt: time between two frames, seconds.
     """
 
-    parameter_names: tuple[str, ...] = ()
-
     def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float):
         super().__init__()
         self.scale, self.dt = image_size / 2, dt
-
-    def values(self) -> dict[str, float]:
-        """No physical parameters."""
-        return {}
 
 
 class LSTMDynamics(BlackBox):

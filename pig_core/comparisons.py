@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from .overview import SHORT
 from .plots import PALETTE
-from .results import Result, results_folder
+from .results import Result, or_infinite, results_folder
 from .studies import STUDIES
 from .tables import table
 from .tasks import RECONS_THRESHOLD, TASKS
@@ -41,12 +41,11 @@ def variants_table(variants: Variants, study: str) -> Markdown:
     """One line a variant: seeds that met the thresholds, steps to discovery, errors of parameters, losses (medians).
 
     Args:
-        study: whose variants they are; others are those of the main results.
+        study: whose variants they are.
     """
     rows = []
     for name, runs in variants.items():
-        folder = results_folder() / study / name if name in STUDIES[study].variants else results_folder()
-        steps = [steps_to_discovery(folder, run) for run in runs]
+        steps = [steps_to_discovery(results_folder() / study / name, run) for run in runs]
         reached = [step for step in steps if step is not None]
         rows.append((
             f"`{name}`", f"{sum(r['discovered'] for r in runs)} / {len(runs)}",
@@ -62,16 +61,12 @@ def variants_table(variants: Variants, study: str) -> Markdown:
 def _errors(runs: Sequence[Result]) -> str:
     """Worst seed of each parameter, percent; a value that is not finite is the worst of all."""
     names = runs[0]["parameter_error"] if runs else ()
-    worst = {name: max(_size(r["parameter_error"][name]) for r in runs) for name in names}
+    worst = {name: max(100 * abs(or_infinite(r["parameter_error"][name])) for r in runs) for name in names}
     return ", ".join(f"{name} {value:.2g} %" for name, value in worst.items())
 
 
-def _size(error: float | None) -> float:
-    return np.inf if error is None else 100 * abs(error)
-
-
 def _median(values: Sequence[float | None]) -> str:
-    return f"{statistics.median(np.inf if v is None else v for v in values):.2g}"
+    return f"{statistics.median(map(or_infinite, values)):.2g}"
 
 
 def variants_figure(variants: Variants, usual: Sequence[Result]) -> Figure:

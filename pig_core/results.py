@@ -94,8 +94,13 @@ def _label(result: Result) -> str:
 
 def _spread(values: list[float | None]) -> str:
     """Median and, in brackets, the largest; None stands for what was not a finite number."""
-    values = [math.inf if value is None else value for value in values]
+    values = [or_infinite(value) for value in values]
     return f"{_digits(statistics.median(values))} ({_digits(max(values))})"
+
+
+def or_infinite(value: float | None) -> float:
+    """A number of a result; None stands for one that was not finite."""
+    return math.inf if value is None else value
 
 
 def _percent(error: float | None) -> float | None:

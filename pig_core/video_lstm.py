@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .blackbox import NoParameters
 from .config import Config
 from .model import Output
 from .tasks import TASKS
@@ -15,19 +16,13 @@ from .tasks import TASKS
 CODE = 256  # numbers that describe one frame
 
 
-class LatentDynamics(nn.Module):
+class LatentDynamics(NoParameters):
     """Codes of the first L frames to codes of all that follow."""
-
-    parameter_names: tuple[str, ...] = ()
 
     def __init__(self, units: int, layers: int):
         super().__init__()
         self.lstm = nn.LSTM(CODE, units, layers, batch_first=True)
         self.change = nn.Linear(units, CODE)
-
-    def values(self) -> dict[str, float]:
-        """No physical parameters."""
-        return {}
 
     def forward(self, codes: Tensor, steps: int) -> Tensor:
         """Codes (B, L, CODE) of the input frames to (B, steps, CODE) of the frames after them."""

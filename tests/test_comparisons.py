@@ -27,10 +27,11 @@ def curves(tmp_path, monkeypatch):
     monkeypatch.setattr(comparisons, "results_folder", lambda: tmp_path)
 
     def write(seed, points):
-        path = tmp_path / "curves" / f"spring_color-improved-s{seed}.json"
-        path.parent.mkdir(exist_ok=True)
+        folder = tmp_path / "without" / "change"
+        path = folder / "curves" / f"spring_color-improved-s{seed}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([{"stage": stage, "step": step, **losses} for stage, step, losses in points]))
-        return tmp_path
+        return folder
 
     return write
 
