@@ -11,6 +11,10 @@ class NoParameters(nn.Module):
 
     parameter_names: tuple[str, ...] = ()
 
+    def tensors(self) -> dict[str, Tensor]:
+        """No physical parameters."""
+        return {}
+
     def values(self) -> dict[str, float]:
         """No physical parameters."""
         return {}

@@ -54,9 +54,13 @@ class Dynamics(nn.Module):
         """The physical parameter itself (positive), differentiable."""
         return self.logs[name].exp()
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All physical parameters, where the model is and differentiable."""
+        return {name: self.value(name) for name in self.parameter_names}
+
     def values(self) -> dict[str, float]:
         """All physical parameters as plain numbers."""
-        return {name: self.value(name).item() for name in self.parameter_names}
+        return {name: value.item() for name, value in self.tensors().items()}
 
     def acceleration(self, pos: Tensor) -> Tensor | None:
         """Acceleration (..., K, 2) in pixels/s^2, or None where no force acts."""

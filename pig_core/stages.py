@@ -53,7 +53,7 @@ def _linear_decay(steps: int, start: float, end: float, warmup: int = 0) -> Call
 def _single_frames(config: Config, frames: Tensor, stage: int, step: int, batch: int) -> Tensor:
     """A batch of random single frames (batch, C, S, S) out of video, uint8 (N, T, H, W, 3)."""
     index = torch.randint(len(frames) * frames.shape[1], (batch,), generator=_generator(config, stage, step))
-    return to_video(frames.flatten(0, 1)[index.to(frames.device)], config.color)
+    return to_video(frames.flatten(0, 1)[index.to(frames.device, non_blocking=True)], config.color)
 
 
 def locality_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
@@ -131,7 +131,7 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
 
     def losses(step: int) -> Losses:
         index = torch.randint(len(positions), (config.dynamics_batch,), generator=_generator(config, 4, step))
-        index = index.to(positions.device)
+        index = index.to(positions.device, non_blocking=True)
         pos, vel = model.velocity(positions[index, :steps_in], model.physics)
         ahead, _ = model.physics.rollout(pos, vel, after.shape[1])
         loss = position_loss = (ahead - after[index]).square().sum((-2, -1)).mean()
@@ -161,9 +161,9 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
         epoch, i = divmod(step, per_epoch)
         if epoch not in order:
             order.clear()
-            order[epoch] = torch.randperm(len(frames), generator=_generator(config, 5, epoch))
+            order[epoch] = torch.randperm(len(frames), generator=_generator(config, 5, epoch)).to(frames.device)
         index = order[epoch][i * batch : (i + 1) * batch]
-        video = to_video(frames[index.to(frames.device)], config.color)
+        video = to_video(frames[index], config.color)
         result = video_losses(model(video), video, model.input_steps, model.pred_steps)
         loss = config.autoencoder_loss * result["recons_loss"]
         if config.training_signal != "autoencoder":

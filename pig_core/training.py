@@ -98,7 +98,7 @@ def run_stage(
         unpack_optimizer(optimizer, session.optimizer)
     base_lrs = [group["lr"] for group in stage.groups]
     parameters = [p for group in stage.groups for p in group["params"]]
-    skipped = 0
+    points, most_skipped = Points(stage, session.curves), 0 if config.debug else MAX_SKIPPED
     with Progress(stage.name, stage.steps, config.print_interval, session.step) as progress:
         for step in range(session.step, stage.steps):
             for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
@@ -106,20 +106,16 @@ def run_stage(
             optimizer.zero_grad(set_to_none=True)
             losses = stage.losses(step)
             losses["loss"].backward()
-            finite = _clip(parameters, config)
-            if finite:
-                optimizer.step()
-                skipped = 0
-            else:  # a non-finite gradient must never reach the weights
-                skipped += 1
-                if config.debug or skipped > MAX_SKIPPED:
-                    raise RunError(_non_finite(model, stage, step))
+            points.count(_clip(parameters, config))
+            optimizer.step()
             session.step, session.seconds = step + 1, time.perf_counter() - clock
-            if finite and (step % RECORD_EVERY == 0 or step == stage.steps - 1 or progress.due()):
-                point = {name: loss.item() for name, loss in losses.items()} | model.physics.values()
-                session.curves.append({"stage": stage.name, "step": step, "seconds": session.seconds, **point})
-            progress.advance(describe(session.curves[-1]) if progress.due() and session.curves else "")
+            due = progress.due()
             epoch, rest = divmod(session.step, stage.steps_per_epoch or stage.steps + 1)
+            if due or step % RECORD_EVERY == 0 or step == stage.steps - 1:
+                points.add(step, session.seconds, {**losses, **model.physics.tensors()})
+            if (due or config.debug or not rest) and points.read() > most_skipped:
+                raise RunError(_non_finite(model, stage, step))
+            progress.advance(describe(session.curves[-1]) if due and session.curves else "")
             if not rest:
                 on_epoch(epoch)
                 if epoch % config.save_every_n_epochs == 0:
@@ -129,25 +125,66 @@ def run_stage(
     stage.finish()
 
 
+class Points:
+    """Points of the curves that stay on the device until they are read: whoever reads a number waits for it.
+
+    Args:
+        curves: where they go when they are read.
+    """
+
+    def __init__(self, stage: Stage, curves: Curves):
+        self.stage, self.curves = stage, curves
+        self.skipped = torch.zeros(())  # steps in a row, up to now, without a finite gradient
+        self.waiting: list[tuple[dict[str, object], Tensor]] = []  # about a point, and its numbers
+        self.names: list[str] = []
+
+    def count(self, finite: Tensor) -> None:
+        """Count a step as skipped or not."""
+        self.skipped = torch.where(finite, 0.0, self.skipped.to(finite.device) + 1)
+
+    def add(self, step: int, seconds: float, numbers: dict[str, Tensor]) -> None:
+        """Keep the numbers of the step that was counted last; if it was skipped, they will be dropped."""
+        self.names = list(numbers)
+        values = torch.stack([self.skipped, *(number.detach() for number in numbers.values())])
+        self.waiting.append(({"stage": self.stage.name, "step": step, "seconds": seconds}, values))
+
+    def read(self) -> float:
+        """Move all points to the curves in one transfer; returns how many steps in a row were skipped up to now."""
+        if self.waiting:
+            about, values = zip(*self.waiting, strict=True)
+            for point, (skipped, *numbers) in zip(about, torch.stack(values).tolist(), strict=True):
+                if not skipped:
+                    self.curves.append(point | dict(zip(self.names, numbers, strict=True)))
+        self.waiting.clear()
+        return float(self.skipped)
+
+
 def describe(point: dict[str, object]) -> str:
     """One point of the curves in words, e.g. ``loss 0.12  k 3.99  l 6.00``."""
     numbers = {k: v for k, v in point.items() if k not in ("stage", "step", "seconds")}
     return "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
 
 
-def _clip(parameters: list[Tensor], config: Config) -> bool:
-    """Limit the gradients as the options say; False if they are not finite."""
+def _clip(parameters: list[Tensor], config: Config) -> Tensor:
+    """Limit the gradients as the options say; where they are not finite all become 0. Returns whether they are finite.
+
+    The answer stays on the device, so that the loop need not wait for it.
+    """
     grads = [p.grad for p in parameters if p.grad is not None]
-    if not torch.isfinite(get_total_norm(grads)):
-        return False
+    finite = torch.isfinite(get_total_norm(grads))
+    for grad in grads:  # a non-finite gradient must never reach the weights
+        grad.masked_fill_(~finite, 0.0)
     if config.clip_value:
         clip_grad_value_(parameters, config.clip_value)
     if config.clip_norm:
         clip_grad_norm_(parameters, config.clip_norm)
-    return True
+    return finite
 
 
 def _non_finite(model: PAIG, stage: Stage, step: int) -> str:
+    """Where the gradient of a step arises that is not finite, in a sentence; computes it once more."""
+    model.zero_grad()
+    stage.losses(step)["loss"].backward()
     names = [n for n, p in model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
     return (
         f"the gradient is not finite in stage {stage.name}, step {step} ({', '.join(names[:5]) or 'in the sum'}); "
