@@ -25,7 +25,10 @@ def targets():
         return dict(STUDIES[config["study"]].runs(f"{RESULTS}/{config['study']}"))
     if config.get("options") and "results" not in config:
         raise ValueError("runs with other options need a folder of their own for results: --config results=<folder>")
-    options = dict(option.split("=", 1) for option in chosen("options", "") if option)
+    pairs = [option.partition("=") for option in chosen("options", "") if option]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ValueError(f"options are written name=value,name=value: {', '.join(wrong)} has no value")
+    options = {name: value for name, _, value in pairs}
     names = expand(
         RESULTS + "/{task}-{recipe}-s{seed}.json",
         task=chosen("tasks", ",".join(TASKS)),

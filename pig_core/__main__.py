@@ -8,7 +8,7 @@ import sys
 import typing
 
 from .config import Config, make_config
-from .errors import PigError
+from .errors import command_line
 
 
 def _truth_value(text: str) -> bool:
@@ -35,23 +35,19 @@ def parse(arguments: list[str] | None = None) -> Config:
     return make_config(**given)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Train, evaluate, save. Returns the exit status: 0, or 2 with one sentence on what was wrong."""
-    try:
-        config = parse(arguments)
-        from .run import Run  # after the options: a typing mistake is refused before PyTorch is loaded
-        from .training import describe
+@command_line
+def main(arguments: list[str] | None = None) -> None:
+    """Train, evaluate, save."""
+    config = parse(arguments)
+    from .run import Run  # after the options: a typing mistake is refused before PyTorch is loaded
+    from .training import describe
 
-        run = Run.start(config)
-        run.train()
-        metrics = run.evaluate()
-        losses = {name: metrics[name] for name in ("recons_loss", "pred_loss", "extrap_loss")}
-        print(describe({**losses, **metrics["learned"]}))
-        print(f"results: {run.save()}")
-    except PigError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    run = Run.start(config)
+    run.train()
+    metrics = run.evaluate()
+    losses = {name: metrics[name] for name in ("recons_loss", "pred_loss", "extrap_loss")}
+    print(describe({**losses, **metrics["learned"]}))
+    print(f"results: {run.save()}")
 
 
 if __name__ == "__main__":

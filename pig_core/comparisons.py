@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .overview import SHORT
 from .plots import PALETTE
@@ -91,6 +92,11 @@ def variants_figure(variants: Variants, usual: Sequence[Result]) -> Figure:
     axes[1].axvline(TASKS[usual[0]["task"]].pred_threshold, color=PALETTE[3])
     for ax, label in zip(axes, ("reconstruction loss", "prediction loss", "error of a parameter in %"), strict=True):
         ax.set(xscale="log", xlabel=label)
+        low, high = ax.get_xlim()
+        if high < 30 * low:  # powers of ten alone would leave one label or none
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_yticks(range(len(rows)), rows)
     axes[0].invert_yaxis()
     axes[2].legend(fontsize=8)

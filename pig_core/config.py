@@ -158,6 +158,9 @@ class Config:
         if self.architecture == "video_lstm" and any(getattr(self, name) for name in object_stages):
             raise ConfigError(f"architecture video_lstm knows no objects: set {', '.join(object_stages)} to 0")
 
+        if self.training_signal != "joint" and not self.epochs:
+            raise ConfigError(f"training_signal {self.training_signal} is about the joint stage: set epochs above 0")
+
     def true_parameters(self) -> dict[str, float]:
         """The physical parameters that the data is simulated with (for simulation and judgement only)."""
         truth = dict(TASKS[self.task].truth)

@@ -17,7 +17,7 @@ import torch
 
 from .config import Config, make_config
 from .data import ensure_file
-from .errors import PigError
+from .errors import command_line
 from .memory import keep_freed_memory
 from .progress import Progress
 from .tasks import TASKS
@@ -59,20 +59,16 @@ def _one_thread() -> None:
     keep_freed_memory()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0, or 2 with one sentence on what was wrong."""
+@command_line
+def main(arguments: list[str] | None = None) -> None:
+    """Make the data files of the tasks that are named."""
     parser = argparse.ArgumentParser("python -m pig_core.datasets", description=__doc__.splitlines()[0])
     parser.add_argument(
         "tasks", nargs="*", metavar="task", help=f"which ones; all if none is named ({', '.join(TASKS)})"
     )
     parser.add_argument("--data_dir", help=Config.__dataclass_fields__["data_dir"].metadata["help"])
     given = parser.parse_args(arguments)
-    try:
-        make_all(given.tasks or list(TASKS), data_dir=given.data_dir)
-    except PigError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    make_all(given.tasks or list(TASKS), data_dir=given.data_dir)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,11 @@
 """Errors a person can act on: one sentence that says what was wrong and what is allowed."""
 
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+
 
 class PigError(Exception):
     """Base of every error whose message alone tells the user what to change."""
@@ -23,3 +29,18 @@ class DataError(PigError):
 
 class RunError(PigError):
     """A run cannot start or its results cannot be written or read."""
+
+
+def command_line(main: Callable[..., None]) -> Callable[..., int]:
+    """Decorator of a module's ``main``: it returns the exit status, 0, or 2 after one sentence on what was wrong."""
+
+    @functools.wraps(main)
+    def run(*arguments: object) -> int:
+        try:
+            main(*arguments)
+        except PigError as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    return run

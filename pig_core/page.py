@@ -16,7 +16,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 from pygments.formatters import HtmlFormatter
 
-from .errors import PigError, RunError
+from .errors import RunError, command_line
 from .files import project_root, replacing
 
 # Code in backticks is left alone; then display formulas, then inline ones.
@@ -56,7 +56,7 @@ class PagePreprocessor(Preprocessor):
 
 
 def render(notebook: Path, page: Path) -> None:
-    """Write the page of an executed notebook; its title is the notebook's first heading.
+    """Write the page of an executed notebook; its title is the notebook's first heading, and its task if it has one.
 
     Raises:
         RunError: if the notebook is missing or not a notebook, or the page cannot be written.
@@ -74,8 +74,9 @@ def render(notebook: Path, page: Path) -> None:
         preprocessors=[PagePreprocessor],
         exclude_anchor_links=True,
     )
+    task = content.metadata.get("papermill", {}).get("parameters", {}).get("task")
     resources = {
-        "page_title": headings[0] if headings else Path(notebook).stem,
+        "page_title": ": ".join(filter(None, [task, headings[0] if headings else Path(notebook).stem])),
         "highlight_css": HtmlFormatter(style="friendly", nobackground=True).get_style_defs(".highlight"),
     }
     html, _ = exporter.from_notebook_node(content, resources)
@@ -83,17 +84,12 @@ def render(notebook: Path, page: Path) -> None:
         temporary.write_text(html)
 
 
-def main(arguments: list[str]) -> int:
-    """Returns the exit status: 0, or 2 with one sentence on what was wrong."""
+@command_line
+def main(arguments: list[str]) -> None:
+    """Make the page of a notebook."""
     if len(arguments) != 2:
-        print("usage: python -m pig_core.page EXECUTED.ipynb PAGE.html", file=sys.stderr)
-        return 2
-    try:
-        render(Path(arguments[0]), Path(arguments[1]))
-    except PigError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        raise RunError("usage: python -m pig_core.page EXECUTED.ipynb PAGE.html")
+    render(*map(Path, arguments))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from torch import Tensor
 from .build import build_model
 from .checkpoint import CHECKPOINT, MODEL_OPTIONS, load_model, read_config, save_small
 from .config import Config, make_config
-from .errors import PigError, RunError
+from .errors import RunError, command_line
 from .evaluation import Evaluation, evaluate_video
 from .files import project_root
 from .model import PAIG
@@ -111,9 +111,12 @@ def publish(checkpoint: Path) -> Path:
     return path
 
 
+@command_line
+def main(checkpoints: list[str]) -> None:
+    """Publish these checkpoints."""
+    for checkpoint in checkpoints:
+        print(publish(Path(checkpoint)))
+
+
 if __name__ == "__main__":
-    try:
-        for argument in sys.argv[1:]:
-            print(publish(Path(argument)))
-    except PigError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(main(sys.argv[1:]))

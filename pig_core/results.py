@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .config import RECIPES, make_config
-from .errors import PigError, RunError
+from .errors import RunError, command_line
 from .files import project_root, replacing
 from .tasks import TASKS
 
@@ -114,7 +114,7 @@ def _digits(value: float) -> str:
 
 def write_section(path: Path) -> None:
     """Put the table of all results between the marks ``<!-- results -->`` and ``<!-- /results -->`` of a file."""
-    text = path.read_text()
+    text = path.read_text() if path.is_file() else ""
     if not _SECTION.search(text):
         raise RunError(f"{path} has no lines <!-- results --> and <!-- /results --> to write between")
     new = _SECTION.sub(lambda marks: marks[1] + summary_table(load_results()) + marks[2], text)
@@ -122,8 +122,11 @@ def write_section(path: Path) -> None:
         temporary.write_text(new)
 
 
+@command_line
+def main(arguments: list[str]) -> None:
+    """Write the table into README.md, or into the file that is named."""
+    write_section(Path(*arguments[:1] or ["README.md"]))
+
+
 if __name__ == "__main__":
-    try:
-        write_section(Path(sys.argv[1] if len(sys.argv) > 1 else "README.md"))
-    except (PigError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    sys.exit(main(sys.argv[1:]))

@@ -59,3 +59,9 @@ def test_the_default_sweep_is_every_task_and_five_seeds(checkout):
     plan = snakemake(checkout, "--dry-run")
     assert plan.returncode == 0, plan.stderr
     assert (plan.stdout + plan.stderr).count("rule run:") == 25
+
+
+def test_an_option_without_a_value_is_refused(checkout):
+    refused = snakemake(checkout, "--dry-run", "--config", "options=refine_steps=4,start_prior", "results=elsewhere")
+    assert refused.returncode != 0
+    assert "options are written name=value,name=value: start_prior has no value" in refused.stdout + refused.stderr
