@@ -36,12 +36,11 @@ class Study:
         ]
 
 
-# Options in which the recipes differ and that say something alone. Left out: epochs and base_lr, which only the last
-# stage of "paper" has, and clip_value and clip_norm, which limit gradients that neither recipe's own runs let explode.
+# Options in which the recipes differ. Left out are epochs and base_lr, which only the last stage of "paper" has.
 CHANGES = (
     "encoder_type", "logit_gain", "mask_background", "coordinates", "window_edge", "background_init",
     "velocity_type", "start_prior", "locality_steps", "decoder_steps", "vision_steps", "dynamics_steps",
-    "backward_loss", "physics_lr_scale", "optimizer",
+    "backward_loss", "physics_lr_scale", "optimizer", "clip_value", "clip_norm",
 )  # fmt: skip
 
 _DEFAULTS = {name: field.default for name, field in Config.__dataclass_fields__.items()}

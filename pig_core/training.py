@@ -17,7 +17,7 @@ from .optim import OPTIMIZERS, pack_optimizer, unpack_optimizer
 from .progress import Progress
 from .stages import STAGES, Stage
 
-MAX_SKIPPED = 20  # steps in a row without a finite gradient, after which a run is given up
+MAX_NON_FINITE = 20  # steps in a row without a finite gradient, after which a run is given up
 RECORD_EVERY = 5  # steps between two points of the loss curves
 
 Curves = list[dict[str, object]]
@@ -98,7 +98,7 @@ def run_stage(
         unpack_optimizer(optimizer, session.optimizer)
     base_lrs = [group["lr"] for group in stage.groups]
     parameters = [p for group in stage.groups for p in group["params"]]
-    points, most_skipped = Points(stage, session.curves), 0 if config.debug else MAX_SKIPPED
+    points = Points(stage, session.curves)
     with Progress(stage.name, stage.steps, config.print_interval, session.step) as progress:
         for step in range(session.step, stage.steps):
             for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
@@ -106,15 +106,21 @@ def run_stage(
             optimizer.zero_grad(set_to_none=True)
             losses = stage.losses(step)
             losses["loss"].backward()
-            points.count(_clip(parameters, config))
+            finite = _clip(parameters, config)
+            if config.debug and not finite:
+                raise RunError(_non_finite(model, stage, step))
+            points.count(finite)
             optimizer.step()
             session.step, session.seconds = step + 1, time.perf_counter() - clock
             due = progress.due()
             epoch, rest = divmod(session.step, stage.steps_per_epoch or stage.steps + 1)
             if due or step % RECORD_EVERY == 0 or step == stage.steps - 1:
                 points.add(step, session.seconds, {**losses, **model.physics.tensors()})
-            if (due or config.debug or not rest) and points.read() > most_skipped:
-                raise RunError(_non_finite(model, stage, step))
+            if (due or not rest) and (streak := points.read()) > MAX_NON_FINITE:
+                raise RunError(
+                    f"{streak} steps in a row had no finite gradient in stage {stage.name}, before step {step + 1}: "
+                    "try a lower learning rate, or debug=True to see where it arises"
+                )
             progress.advance(describe(session.curves[-1]) if due and session.curves else "")
             if not rest:
                 on_epoch(epoch)
@@ -134,29 +140,30 @@ class Points:
 
     def __init__(self, stage: Stage, curves: Curves):
         self.stage, self.curves = stage, curves
-        self.skipped = torch.zeros(())  # steps in a row, up to now, without a finite gradient
+        self.streak = self.longest = torch.zeros(())  # steps in a row without a finite gradient: up to now, at most
         self.waiting: list[tuple[dict[str, object], Tensor]] = []  # about a point, and its numbers
         self.names: list[str] = []
 
     def count(self, finite: Tensor) -> None:
-        """Count a step as skipped or not."""
-        self.skipped = torch.where(finite, 0.0, self.skipped.to(finite.device) + 1)
+        """Count a step, whether or not its gradient was finite."""
+        self.streak = torch.where(finite, 0.0, self.streak.to(finite.device) + 1)
+        self.longest = torch.maximum(self.streak, self.longest.to(finite.device))
 
     def add(self, step: int, seconds: float, numbers: dict[str, Tensor]) -> None:
-        """Keep the numbers of the step that was counted last; if it was skipped, they will be dropped."""
+        """Keep the numbers of the step that was counted last; without a finite gradient they will be dropped."""
         self.names = list(numbers)
-        values = torch.stack([self.skipped, *(number.detach() for number in numbers.values())])
+        values = torch.stack([self.streak, *(number.detach() for number in numbers.values())])
         self.waiting.append(({"stage": self.stage.name, "step": step, "seconds": seconds}, values))
 
-    def read(self) -> float:
-        """Move all points to the curves in one transfer; returns how many steps in a row were skipped up to now."""
+    def read(self) -> int:
+        """Move all points to the curves in one transfer; returns the longest row of steps without a finite gradient."""
         if self.waiting:
             about, values = zip(*self.waiting, strict=True)
-            for point, (skipped, *numbers) in zip(about, torch.stack(values).tolist(), strict=True):
-                if not skipped:
+            for point, (streak, *numbers) in zip(about, torch.stack(values).tolist(), strict=True):
+                if not streak:
                     self.curves.append(point | dict(zip(self.names, numbers, strict=True)))
         self.waiting.clear()
-        return float(self.skipped)
+        return int(self.longest)
 
 
 def describe(point: dict[str, object]) -> str:
@@ -166,9 +173,9 @@ def describe(point: dict[str, object]) -> str:
 
 
 def _clip(parameters: list[Tensor], config: Config) -> Tensor:
-    """Limit the gradients as the options say; where they are not finite all become 0. Returns whether they are finite.
+    """Limit the gradients as the options say. Returns whether they were finite, on the device: nobody waits for it.
 
-    The answer stays on the device, so that the loop need not wait for it.
+    If they were not, all become 0: the optimiser's step then only follows what it remembers of earlier ones.
     """
     grads = [p.grad for p in parameters if p.grad is not None]
     finite = torch.isfinite(get_total_norm(grads))

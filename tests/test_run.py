@@ -191,6 +191,26 @@ def test_a_step_without_a_finite_gradient_does_not_reach_the_weights(tiny, tmp_p
         run_stage(run.model, dataclasses.replace(run.config, debug=True), bad, Session(), 0.0)
 
 
+@pytest.mark.parametrize(("length", "given_up"), [(15, False), (25, True)])
+def test_many_steps_in_a_row_without_a_finite_gradient_end_a_run(length, given_up, tiny, tmp_path):
+    """Wherever they are: numbers are only read at the first and the last of these steps."""
+    run = Run.start(tiny(save_dir=str(tmp_path / "nan"), print_interval=1000))
+    stage = vision_stage(run.model, run.config, run.frames)
+    weight = run.model.decoder.log_sigma
+
+    def losses(step):
+        return {"loss": weight.square().sum() * (float("nan") if 5 <= step < 5 + length else 1.0)}
+
+    bad, session = dataclasses.replace(stage, steps=40, losses=losses), Session()
+    if given_up:
+        with pytest.raises(RunError, match="25 steps in a row had no finite gradient in stage vision, before step 40"):
+            run_stage(run.model, run.config, bad, session, 0.0)
+    else:
+        run_stage(run.model, run.config, bad, session, 0.0)
+        assert [point["step"] for point in session.curves] == [0, 20, 25, 30, 35, 39]
+    assert torch.isfinite(weight).all()
+
+
 def test_options_change_what_they_say(tiny, tmp_path):
     plain = Run.start(tiny(save_dir=str(tmp_path / "a")))
     fewer = Run.start(tiny(save_dir=str(tmp_path / "b"), datapoints=7, color=False, alt_vel=True))
