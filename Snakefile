@@ -22,12 +22,14 @@ def targets():
     if "study" in config:
         if config["study"] not in STUDIES:
             raise ValueError(f"there is no study {config['study']!r}; allowed: {', '.join(STUDIES)}")
+        if beside := {"tasks", "recipes", "seeds", "options"} & config.keys():
+            raise ValueError(f"a study says itself what runs: leave out {', '.join(sorted(beside))}")
         return dict(STUDIES[config["study"]].runs(f"{RESULTS}/{config['study']}"))
     if config.get("options") and "results" not in config:
         raise ValueError("runs with other options need a folder of their own for results: --config results=<folder>")
     pairs = [option.partition("=") for option in chosen("options", "") if option]
-    if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise ValueError(f"options are written name=value,name=value: {', '.join(wrong)} has no value")
+    if wrong := [name for name, equals, _ in pairs if not (name and equals)]:
+        raise ValueError(f"options are written name=value,name=value: {', '.join(wrong) or '(nothing)'} has no value")
     options = {name: value for name, _, value in pairs}
     names = expand(
         RESULTS + "/{task}-{recipe}-s{seed}.json",

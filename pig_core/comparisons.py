@@ -16,8 +16,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from .overview import SHORT
 from .plots import PALETTE
 from .results import Result, or_infinite, results_folder
-from .studies import STUDIES
-from .tables import table
+from .studies import STUDIES, study_results
+from .tables import short_commit, table
 from .tasks import RECONS_THRESHOLD, TASKS
 from .uncertainty import Estimate
 
@@ -46,7 +46,7 @@ def variants_table(variants: Variants, study: str) -> Markdown:
     """
     rows = []
     for name, runs in variants.items():
-        steps = [steps_to_discovery(results_folder() / study / name, run) for run in runs]
+        steps = [steps_to_discovery(results_folder() / study / name, run) for run in runs if run["discovered"]]
         reached = [step for step in steps if step is not None]
         rows.append((
             f"`{name}`", f"{sum(r['discovered'] for r in runs)} / {len(runs)}",
@@ -55,7 +55,10 @@ def variants_table(variants: Variants, study: str) -> Markdown:
             _errors(runs),
             *(_median([run[loss] for run in runs]) for loss in ("recons_loss", "pred_loss", "extrap_loss")),
         ))  # fmt: skip
-    header = ["variant", "discovered", "predicted", "steps to discovery", "largest error", "recons", "pred", "extrap"]
+    header = [
+        "variant", "discovered", "predicted", "steps to discovery", "error, worst seed", "recons, median",
+        "pred, median", "extrap, median",
+    ]  # fmt: skip
     return Markdown(table(header, rows))
 
 
@@ -70,9 +73,13 @@ def _median(values: Sequence[float | None]) -> str:
     return f"{statistics.median(map(or_infinite, values)):.2g}"
 
 
-def variants_figure(variants: Variants, usual: Sequence[Result]) -> Figure:
-    """Reconstruction, prediction and parameter error of every run of every variant, on logarithmic axes."""
-    rows = {"(as it is)": usual, **variants}
+def variants_figure(variants: Variants, usual: Sequence[Result], name_of_usual: str = "improved") -> Figure:
+    """Reconstruction, prediction and parameter error of every run of every variant, on logarithmic axes.
+
+    Args:
+        usual: the runs that the variants are compared with, in a row of their own above them.
+    """
+    rows = {name_of_usual: usual, **variants}
     names = list(dict.fromkeys(n for runs in rows.values() for r in runs for n in r["parameter_error"]))
     figure, axes = plt.subplots(1, 3, figsize=(11, 0.27 * len(rows) + 1.3), sharey=True)
     for y, runs in enumerate(rows.values()):
@@ -130,12 +137,15 @@ def efficiency_table(variants: Variants, full: Sequence[Result]) -> Markdown:
     for task in dict.fromkeys(r["task"] for runs in variants.values() for r in runs):
         for name, runs in {**variants, "all": full}.items():
             chosen = [r for r in runs if r["task"] == task]
-            rows.append((SHORT[task], name, len(chosen), _errors(chosen), _median([r["pred_loss"] for r in chosen])))
-    return Markdown(table(["task", "training videos", "seeds", "largest error", "pred"], rows))
+            found = f"{sum(r['discovered'] for r in chosen)} / {len(chosen)}"
+            rows.append((SHORT[task], name, found, _errors(chosen), _median([r["pred_loss"] for r in chosen])))
+    return Markdown(table(["task", "training videos", "discovered", "error, worst seed", "pred, median"], rows))
 
 
 def spread_table(estimates: Mapping[str, Mapping[str, Estimate]], best: Mapping, runs: Sequence[Result]) -> Markdown:
     """Every parameter with its spreads, and whether two standard deviations cover the truth and the best possible.
+
+    Two spreads are asked: the error bar around the estimate (the wider of both), and the seeds' around their mean.
 
     Args:
         estimates: task -> parameter -> estimate.
@@ -147,24 +157,28 @@ def spread_table(estimates: Mapping[str, Mapping[str, Estimate]], best: Mapping,
         for name, e in found.items():
             true, possible = TASKS[task].truth[name], best[task][name]
             seeds = [r["learned"][name] for r in runs if r["task"] == task]
-            wide = 2 * max(e.laplace, e.bootstrap)
+            mean, scatter, bar = statistics.mean(seeds), statistics.stdev(seeds), max(e.laplace, e.bootstrap)
+            covered = [
+                "yes" if abs(value - goal) <= 2 * spread else "no"
+                for value, spread in ((e.value, bar), (mean, scatter)) for goal in (true, possible)
+            ]  # fmt: skip
             rows.append((
                 SHORT[task], f"${name}$", f"{true:g}", f"{possible:.4f}", f"{e.value:.4f}", f"{e.laplace:.4f}",
-                f"{e.bootstrap:.4f}", f"{statistics.stdev(seeds):.4f} ({len(seeds)})",
-                "yes" if abs(e.value - true) <= wide else "no",
-                "yes" if abs(e.value - possible) <= wide else "no",
+                f"{e.bootstrap:.4f}", *covered[:2], f"{mean:.4f} ± {scatter:.4f} ({len(seeds)})", *covered[2:],
             ))  # fmt: skip
     header = [
-        "task", "", "true", "best with 5 substeps", "estimate", "sd, Laplace", "sd, bootstrap", "sd over seeds",
-        "covers true?", "covers best?",
+        "task", "", "true", "best with 5 substeps", "estimate", "sd, Laplace", "sd, bootstrap", "covers true?",
+        "covers best?", "learned: mean ± sd over seeds", "covers true?", "covers best?",
     ]  # fmt: skip
     return Markdown(table(header, rows))
 
 
 def question(name: str) -> Markdown:
-    """What a study asks, and how to run it."""
-    study = STUDIES[name]
+    """What a study asks, how to run it, and where the runs that are shown come from."""
+    study, runs = STUDIES[name], [run for group in study_results(name).values() for run in group]
+    commits, devices = ({run[key] for run in runs} for key in ("commit", "device"))
     return Markdown(
         f"*{study.question}* Recipe `{study.recipe}`, seeds {', '.join(map(str, study.seeds))}. "
-        f"Run it: `make study STUDY={name}`."
+        f"Run it: `make study STUDY={name}`. Shown: {len(runs)} runs; commit "
+        f"{', '.join(sorted(map(short_commit, commits)))}; on {', '.join(sorted(devices))}."
     )

@@ -15,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from .artifacts import imagined, to_picture
+from .errors import RunError, command_line
 from .files import replacing
 from .plots import LOSS_LABEL, OBJECT_COLORS, PALETTE, show_image
 from .published import Published, open_task
@@ -214,5 +215,13 @@ def loss_along_sliders(published: Published, index: int = 0) -> Figure:
     return figure
 
 
+@command_line
+def main(arguments: list[str]) -> None:
+    """Write the wall of predictions into the file that is named."""
+    if len(arguments) != 1:
+        raise RunError("write: python -m pig_core.overview WALL.gif")
+    write_wall(Path(arguments[0]))
+
+
 if __name__ == "__main__":
-    write_wall(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -88,7 +88,7 @@ def render(notebook: Path, page: Path) -> None:
 def main(arguments: list[str]) -> None:
     """Make the page of a notebook."""
     if len(arguments) != 2:
-        raise RunError("usage: python -m pig_core.page EXECUTED.ipynb PAGE.html")
+        raise RunError("write: python -m pig_core.page EXECUTED.ipynb PAGE.html")
     render(*map(Path, arguments))
 
 

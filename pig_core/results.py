@@ -114,7 +114,9 @@ def _digits(value: float) -> str:
 
 def write_section(path: Path) -> None:
     """Put the table of all results between the marks ``<!-- results -->`` and ``<!-- /results -->`` of a file."""
-    text = path.read_text() if path.is_file() else ""
+    if not path.is_file():
+        raise RunError(f"there is no file {path}")
+    text = path.read_text()
     if not _SECTION.search(text):
         raise RunError(f"{path} has no lines <!-- results --> and <!-- /results --> to write between")
     new = _SECTION.sub(lambda marks: marks[1] + summary_table(load_results()) + marks[2], text)

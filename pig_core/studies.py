@@ -107,7 +107,14 @@ STUDIES: dict[str, Study] = {
     ),
     "signal": Study(
         "From what does it learn: reconstruction only, gradients kept apart, or everything at once?",
-        {name: {**_JOINT, "training_signal": name} for name in ("autoencoder", "separate", "joint")},
+        {
+            **{name: {**_JOINT, "training_signal": name} for name in ("autoencoder", "separate", "joint")},
+            # With a velocity that has to be learned, as in the paper, the prediction has more to teach.
+            **{
+                f"{name}_velocity": {**_JOINT, "training_signal": name, "velocity_type": "difference_mlp"}
+                for name in ("separate", "joint")
+            },
+        },
         seeds=(0, 1, 2),
     ),
     "datapoints": Study(

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pig_core import comparisons
-from pig_core.baselines import errors_by_half, half_table
-from pig_core.model import image_loss
+from pig_core.baselines import errors_by_place, models_table, place_table
+from pig_core.results import load_results, results_folder
 from pig_core.tasks import TASKS
 from pig_core.uncertainty import Estimate
 
@@ -59,9 +59,10 @@ def test_the_spread_table_says_whether_two_deviations_cover_the_truth():
     runs = [{**result(seed), "learned": {"k": 3.99 + 0.01 * seed, "l": 6.0}} for seed in range(3)]
     table = comparisons.spread_table(estimates, {"spring_color": {"k": 3.9925, "l": 5.9988}}, runs)
     k, l = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.data.splitlines()[2:])  # noqa: E741
-    assert k[-2:] == ["no", "yes"]
-    assert l[-2:] == ["yes", "no"]
-    assert k[-3] == "0.0100 (3)"
+    assert k[7:9] == ["no", "yes"]
+    assert l[7:9] == ["yes", "no"]
+    assert k[9:] == ["4.0000 ± 0.0100 (3)", "yes", "yes"]
+    assert l[9:] == ["6.0000 ± 0.0000 (3)", "yes", "no"]
 
 
 def test_data_efficiency_lists_every_number_of_videos_and_all():
@@ -72,18 +73,33 @@ def test_data_efficiency_lists_every_number_of_videos_and_all():
     assert "k 2 %" in rows[1]
 
 
-def test_both_halves_of_an_image_add_up_to_the_image_loss(generator):
-    images, truth = torch.rand(2, 3, 5, 3, 32, 32, generator=generator)
-    left, right = errors_by_half(images, truth)
-    assert left + right == pytest.approx(image_loss(images, truth).item(), rel=1e-5)
-    images[..., 16:] = truth[..., 16:]
-    assert errors_by_half(images, truth) == (pytest.approx(left, rel=1e-5), 0.0)
+def test_errors_are_told_apart_by_where_the_discs_are():
+    truth = torch.zeros(1, 4, 3, 32, 32)
+    truth[0, 0, 0, 5, 5] = truth[0, 1, 1, 20, 15] = 1.0  # in the left half
+    truth[0, 2, 0, 9, 16] = truth[0, 3, 2, 30, 31] = 1.0  # in the right one
+    images = truth.clone()
+    images[0, 0, 0, 0, 0] = 2.0
+    images[0, 3] = 0.0
+    assert errors_by_place(images, truth) == (pytest.approx(2.0), pytest.approx(0.5))
 
 
-def test_the_table_of_halves_compares_predictions_with_the_right_frames():
+def test_the_table_of_places_compares_predictions_with_the_right_frames():
     about = TASKS["spring_color_half"]
     video = np.random.default_rng(0).integers(0, 256, (2, about.test_length, 32, 32, 3), np.uint8)
+    video[:, ::2, :, 16:] = 0
     perfect = {"input": video, "prediction": video[:, about.input_steps :]}
-    lines = half_table("spring_color_half", {"perfect": perfect}).data.splitlines()[2:]
+    header, _, *lines = place_table("spring_color_half", {"perfect": perfect}).data.splitlines()
+    assert "2 videos" in header
     assert [cell.strip() for cell in lines[0].strip("|").split("|")] == ["perfect", "0", "0"]
-    assert lines[1].startswith("| (nothing drawn) | 5")
+    seen, beyond = (float(cell) for cell in lines[1].strip("|").split("|")[1:])
+    assert beyond == pytest.approx(2 * seen, rel=0.1)
+
+
+def test_trivial_guesses_stand_beside_the_models():
+    about = TASKS["spring_color"]
+    errors = [1.0] * about.pred_steps + [3.0] * (about.test_length - about.input_steps - about.pred_steps)
+    run = {**load_results(results_folder())[0], "task": "spring_color", "config": {}}
+    guesses = {"spring_color": {"mean frame": {"pred_loss_per_step": errors}}}
+    lines = models_table({"ours": [run]}, ["spring_color"], guesses).data.splitlines()[2:]
+    assert [cell.strip() for cell in lines[1].strip("|").split("|")][6:8] == ["1", "3"]
+    assert "2 threads" in lines[0]
