@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pig_core import overview, page, published, results
 from pig_core.results import load_results, summary_table
 from pig_core.tasks import TASKS
 
@@ -84,3 +85,23 @@ def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     line = summary_table(runs).splitlines()[-1]
     assert "recons 2, pred 3 of 3 seeds" in line
     assert "k 0.4 (50) %" in line
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "says"),
+    [
+        (results, ["nowhere.md"], "RunError: there is no file nowhere.md"),
+        (results, [__file__], "has no lines <!-- results --> and <!-- /results --> to write between"),
+        (published, ["nowhere.safetensors"], "RunError: there is no checkpoint nowhere.safetensors"),
+        (page, ["only.ipynb"], "RunError: write: python -m pig_core.page EXECUTED.ipynb PAGE.html"),
+        (page, ["nowhere.ipynb", "page.html"], "RunError: there is no notebook nowhere.ipynb"),
+        (overview, [], "RunError: write: python -m pig_core.overview WALL.gif"),
+    ],
+)
+def test_small_programs_end_in_one_sentence(program, arguments, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert program.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
