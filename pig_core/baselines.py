@@ -96,10 +96,9 @@ def models_table(
                 for loss in ("recons_loss", "pred_loss", "extrap_loss")
             )
             seconds = statistics.median(r["train_seconds"] for r in chosen)
-            steps = ", ".join(f"{stage} {n}" for stage, n in chosen[0]["steps"].items())
             rows.append((
                 SHORT[task], name, len(chosen), *(f"{n:,d}" for n in numbers), *(f"{x:.2g}" for x in losses),
-                steps, f"{seconds:.0f} s, {chosen[0]['device'].rsplit(', ', 1)[-1]}",
+                sum(chosen[0]["steps"].values()), f"{seconds:.0f} s, {chosen[0]['device'].rsplit(', ', 1)[-1]}",
             ))  # fmt: skip
         for name, guess in (guesses or {}).get(task, {}).items():
             errors, trained = guess["pred_loss_per_step"], TASKS[task].pred_steps
