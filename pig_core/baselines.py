@@ -17,6 +17,7 @@ from .build import build_model
 from .config import Config, make_config
 from .data import to_video
 from .evaluation import mean_similarity
+from .model import frame_errors
 from .overview import SHORT
 from .plots import LOSS_LABEL, PALETTE, show_image
 from .published import example_videos
@@ -35,7 +36,7 @@ def trivial(task: str, n: int = 100) -> dict[str, dict[str, list[float]]]:
     last = videos[:, about.input_steps - 1 : about.input_steps].expand_as(ahead)
     return {
         name: {
-            "pred_loss_per_step": (guess - ahead).square().sum((2, 3, 4)).mean(0).tolist(),
+            "pred_loss_per_step": frame_errors(guess, ahead).mean(0).tolist(),
             "ssim_per_step": mean_similarity(guess[:20], ahead[:20]),
         }
         for name, guess in (("last frame", last), ("mean frame", mean))
@@ -76,7 +77,7 @@ def decay(groups: Mapping[str, Sequence[Result]], tasks: Sequence[str], guesses:
 
 
 def models_table(
-    groups: Mapping[str, Sequence[Result]], tasks: Sequence[str], guesses: Mapping[str, Mapping] | None = None
+    groups: Mapping[str, Sequence[Result]], tasks: Sequence[str], guesses: Mapping[str, Mapping]
 ) -> Markdown:
     """Losses of every model on every task (median over seeds), its learned numbers, its training steps and time.
 
@@ -100,7 +101,7 @@ def models_table(
                 SHORT[task], name, len(chosen), *(f"{n:,d}" for n in numbers), *(f"{x:.2g}" for x in losses),
                 sum(chosen[0]["steps"].values()), f"{seconds:.0f} s, {chosen[0]['device'].rsplit(', ', 1)[-1]}",
             ))  # fmt: skip
-        for name, guess in (guesses or {}).get(task, {}).items():
+        for name, guess in guesses[task].items():
             errors, trained = guess["pred_loss_per_step"], TASKS[task].pred_steps
             losses = (statistics.mean(part) for part in (errors[:trained], errors[trained:]))
             rows.append((SHORT[task], name, "", "", "", "", *(f"{x:.2g}" for x in losses), "", ""))
@@ -151,7 +152,7 @@ def _predictions(about: Task, outputs: Mapping[str, Mapping[str, np.ndarray]]) -
 
 def errors_by_place(images: Tensor, truth: Tensor) -> tuple[float, float]:
     """The mean image loss of frames (n, T, C, S, S) that show nothing in the right half, and of all others."""
-    error = (images - truth).square().sum((-3, -2, -1))  # (n, T)
+    error = frame_errors(images, truth)  # (n, T)
     beyond = truth[..., truth.shape[-1] // 2 :].amax((-3, -2, -1)) > 0.05
     return error[~beyond].mean().item(), error[beyond].mean().item()
 

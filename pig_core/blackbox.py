@@ -5,22 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-
-class NoParameters(nn.Module):
-    """Learned dynamics have weights, but no physical parameter that could be read off."""
-
-    parameter_names: tuple[str, ...] = ()
-
-    def tensors(self) -> dict[str, Tensor]:
-        """No physical parameters."""
-        return {}
-
-    def values(self) -> dict[str, float]:
-        """No physical parameters."""
-        return {}
+from .physics import WithParameters
 
 
-class BlackBox(NoParameters):
+class BlackBox(WithParameters):
     """What stands in for :class:`pig_core.physics.Dynamics` without having a physical parameter.
 
     Args:

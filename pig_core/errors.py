@@ -38,7 +38,7 @@ def command_line(main: Callable[..., None]) -> Callable[..., int]:
     def run(*arguments: object) -> int:
         try:
             main(*arguments)
-        except PigError as error:
+        except (PigError, OSError) as error:  # a full disk says in one sentence, too, what is wrong
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             return 2
         return 0

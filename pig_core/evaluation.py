@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .config import Config
 from .data import load_frames, load_positions, to_video
-from .model import PAIG, Output, video_losses
+from .model import PAIG, Output, frame_errors, video_losses
 from .tasks import RECONS_THRESHOLD, TASKS
 
 CHUNK = 20  # sequences evaluated at a time; bounds the memory
@@ -67,7 +67,7 @@ def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | 
         video = to_video(part.to(device), config.color)
         output = model(video)
         _add_losses(sums, model, output, video)
-        error = (output.prediction - video[:, model.input_steps :]).square().sum((2, 3, 4))  # (B, T-L)
+        error = frame_errors(output.prediction, video[:, model.input_steps :])  # (B, T-L)
         per_step.append(error.cpu())
         rollouts.append(output.rollout.cpu())
         encoded.append(output.positions.cpu())

@@ -108,9 +108,14 @@ class PAIG(nn.Module):
         return *self.decoder.appearance(), self.decoder.background()
 
 
+def frame_errors(images: Tensor, truth: Tensor) -> Tensor:
+    """Squared error of every frame (..., C, S, S), summed over channels, height and width: (...)."""
+    return (images - truth).square().sum((-3, -2, -1))
+
+
 def image_loss(images: Tensor, truth: Tensor) -> Tensor:
-    """Squared error summed over channels, height and width, averaged over everything else."""
-    return (images - truth).square().sum((-3, -2, -1)).mean()
+    """The error of a frame, averaged over all of them."""
+    return frame_errors(images, truth).mean()
 
 
 def video_losses(output: Output, video: Tensor, input_steps: int, pred_steps: int) -> dict[str, Tensor]:

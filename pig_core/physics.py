@@ -19,7 +19,25 @@ DISTANCE_EPS = 1e-8
 DIRECTION_EPS = 1e-4
 
 
-class Dynamics(nn.Module):
+class WithParameters(nn.Module):
+    """What has physical parameters that can be read off, or, where ``parameter_names`` is empty, has none."""
+
+    parameter_names: tuple[str, ...] = ()
+
+    def value(self, name: str) -> Tensor:
+        """The physical parameter itself (positive), differentiable."""
+        return self.logs[name].exp()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All physical parameters, where the model is and differentiable."""
+        return {name: self.value(name) for name in self.parameter_names}
+
+    def values(self) -> dict[str, float]:
+        """All physical parameters as plain numbers."""
+        return {name: value.item() for name, value in self.tensors().items()}
+
+
+class Dynamics(WithParameters):
     """Free motion without forces or walls; the base of every physics in ``PHYSICS``.
 
     Args:
@@ -30,8 +48,6 @@ class Dynamics(nn.Module):
         values: initial value of each name in ``parameter_names`` (1 where missing). Parameters are kept as
             logarithms, as in the authors' cells, so that they stay positive.
     """
-
-    parameter_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -49,18 +65,6 @@ class Dynamics(nn.Module):
         )
         if values:
             raise ValueError(f"{type(self).__name__} has no parameter {sorted(values)}; it has {self.parameter_names}")
-
-    def value(self, name: str) -> Tensor:
-        """The physical parameter itself (positive), differentiable."""
-        return self.logs[name].exp()
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All physical parameters, where the model is and differentiable."""
-        return {name: self.value(name) for name in self.parameter_names}
-
-    def values(self) -> dict[str, float]:
-        """All physical parameters as plain numbers."""
-        return {name: value.item() for name, value in self.tensors().items()}
 
     def acceleration(self, pos: Tensor) -> Tensor | None:
         """Acceleration (..., K, 2) in pixels/s^2, or None where no force acts."""

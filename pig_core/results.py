@@ -127,7 +127,7 @@ def write_section(path: Path) -> None:
 @command_line
 def main(arguments: list[str]) -> None:
     """Write the table into README.md, or into the file that is named."""
-    write_section(Path(*arguments[:1] or ["README.md"]))
+    write_section(Path(arguments[0] if arguments else "README.md"))
 
 
 if __name__ == "__main__":

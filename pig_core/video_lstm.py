@@ -8,15 +8,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .blackbox import NoParameters
 from .config import Config
 from .model import Output
+from .physics import WithParameters
 from .tasks import TASKS
 
 CODE = 256  # numbers that describe one frame
 
 
-class LatentDynamics(NoParameters):
+class LatentDynamics(WithParameters):
     """Codes of the first L frames to codes of all that follow."""
 
     def __init__(self, units: int, layers: int):

@@ -42,6 +42,9 @@ def test_snakemake_plans_a_study(checkout):  # noqa: F811
     refused = snakemake(checkout, "--dry-run", "--config", "study=decodr")
     assert refused.returncode != 0
     assert "there is no study 'decodr'; allowed: without" in refused.stdout + refused.stderr
+    refused = snakemake(checkout, "--dry-run", "--config", "study=decoder", "seeds=0")
+    assert refused.returncode != 0
+    assert "a study says itself what runs: leave out seeds" in refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize("name", STUDIES)
