@@ -6,7 +6,7 @@
 #   snakemake -c2 --config options=coordinates=released results=reports/released    with other options
 import shlex
 
-from pig_core.studies import STUDIES
+from pig_core.studies.studies import STUDIES
 from pig_core.tasks import TASKS
 
 

@@ -7,8 +7,8 @@ import dataclasses
 import sys
 import typing
 
+from .common.errors import command_line
 from .config import Config, make_config
-from .errors import command_line
 
 
 def _truth_value(text: str) -> bool:
@@ -39,7 +39,7 @@ def parse(arguments: list[str] | None = None) -> Config:
 def main(arguments: list[str] | None = None) -> None:
     """Train, evaluate, save."""
     config = parse(arguments)
-    from .run import Run  # after the options: a typing mistake is refused before PyTorch is loaded
+    from .runs.run import Run  # after the options: a typing mistake is refused before PyTorch is loaded
     from .training import describe
 
     run = Run.start(config)

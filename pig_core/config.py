@@ -12,8 +12,8 @@ import math
 import typing
 from dataclasses import dataclass
 
-from .errors import ConfigError
-from .options import checked, option
+from .common.errors import ConfigError
+from .common.options import checked, option
 from .tasks import TASKS
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .blackbox import BLACK_BOXES
+from .baselines.dynamics import BLACK_BOXES
 from .config import Config
 from .decoder import DECODERS
 from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .data import to_video
+from .data.videos import to_video
 from .locality import CandidateHeads
 from .model import PAIG, image_loss, video_losses
 from .tasks import TASKS

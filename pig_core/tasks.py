@@ -1,7 +1,7 @@
 """The five tasks of the paper: what moves, how it is filmed, what is true.
 
 A task is facts only; how it is learned lives in :mod:`pig_core.config`, how it is simulated in
-:mod:`pig_core.simulate`. The true parameters are used to make the data and to judge a run, never to train.
+:mod:`pig_core.data.simulate`. The true parameters are used to make the data and to judge a run, never to train.
 """
 
 from __future__ import annotations

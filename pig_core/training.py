@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 
+from .common.errors import RunError
+from .common.progress import Progress
 from .config import Config
-from .errors import RunError
 from .model import PAIG
 from .optim import OPTIMIZERS, pack_optimizer, unpack_optimizer
-from .progress import Progress
 from .stages import STAGES, Stage
 
 MAX_NON_FINITE = 20  # steps in a row without a finite gradient, after which a run is given up

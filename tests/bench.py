@@ -20,15 +20,15 @@ import psutil
 import torch
 
 from pig_core import tasks
-from pig_core.build import build_model
+from pig_core.common.files import project_root, write_json
+from pig_core.common.machine import keep_freed_memory
+from pig_core.common.provenance import commit, provenance
 from pig_core.config import make_config
-from pig_core.datasets import make_all
-from pig_core.files import project_root, write_json
-from pig_core.memory import keep_freed_memory
+from pig_core.data.datasets import make_all
 from pig_core.model import video_losses
-from pig_core.provenance import commit, provenance
-from pig_core.results import results_folder
-from pig_core.run import choose_device
+from pig_core.report.results import results_folder
+from pig_core.runs.build import build_model
+from pig_core.runs.run import choose_device
 
 from .plain import PlainPAIG
 
@@ -129,7 +129,7 @@ def seeds() -> dict:
 
 def data() -> dict:
     """All data files of all tasks on all cores: seconds, and the most memory that all processes had together, GB."""
-    code = "import sys; from pig_core.datasets import main; sys.exit(main(['--data_dir', sys.argv[1]]))"
+    code = "import sys; from pig_core.data.datasets import main; sys.exit(main(['--data_dir', sys.argv[1]]))"
     with tempfile.TemporaryDirectory() as folder:
         start, most = time.perf_counter(), 0
         process = psutil.Popen([sys.executable, "-c", code, folder], stdout=subprocess.DEVNULL)

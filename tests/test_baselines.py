@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.baselines import trivial
-from pig_core.blackbox import BLACK_BOXES
-from pig_core.build import build_model
+from pig_core.baselines.dynamics import BLACK_BOXES
+from pig_core.common.errors import ConfigError
 from pig_core.config import make_config
-from pig_core.data import to_video
-from pig_core.errors import ConfigError
+from pig_core.data.draw import draw_discs
+from pig_core.data.videos import to_video
 from pig_core.model import image_loss, video_losses
-from pig_core.published import example_videos
-from pig_core.render import draw_discs
-from pig_core.run import Run
+from pig_core.runs.build import build_model
+from pig_core.runs.run import Run
+from pig_core.runs.trained import example_videos
 from pig_core.stages import joint_stage
+from pig_core.studies.baselines import trivial
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
 

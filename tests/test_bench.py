@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pig_core.costs import benchmark, rest_table, steps_table
+from pig_core.studies.costs import benchmark, rest_table, steps_table
 
 from .bench import GROWTH, PARTS, STEPS
 

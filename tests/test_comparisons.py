@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core import comparisons
-from pig_core.baselines import errors_by_place, models_table, place_table
-from pig_core.results import load_results, results_folder
+from pig_core.evaluation.constants import Estimate
+from pig_core.report.results import load_results, results_folder
+from pig_core.studies import comparisons
+from pig_core.studies.baselines import errors_by_place, models_table, place_table
 from pig_core.tasks import TASKS
-from pig_core.uncertainty import Estimate
 
 
 def result(seed=0, recons=0.1, pred=0.2, k=0.01, sequences=5000):

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from pig_core.common.errors import ConfigError
 from pig_core.config import RECIPES, Config, make_config
-from pig_core.errors import ConfigError
 from pig_core.tasks import TASKS
 
 

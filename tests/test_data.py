@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core import datasets
+from pig_core.common.errors import DataError, PigError
 from pig_core.config import make_config
-from pig_core.data import data_path, ensure_file, load_frames, load_positions, to_video
-from pig_core.datasets import make_all
-from pig_core.errors import DataError, PigError
-from pig_core.render import draw_discs
+from pig_core.data import datasets
+from pig_core.data.datasets import make_all
+from pig_core.data.draw import draw_discs
+from pig_core.data.videos import data_path, ensure_file, load_frames, load_positions, to_video
 
 
 def authors_file(folder, length=12, **arrays):

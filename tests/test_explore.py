@@ -13,15 +13,15 @@ import pytest
 import torch
 
 from pig_core import published as published_runs
-from pig_core.build import build_model
-from pig_core.checkpoint import CHECKPOINT, load_model, read_config, save_small
-from pig_core.errors import RunError
-from pig_core.explore import Explorer
-from pig_core.published import finished_runs, open_checkpoint, open_task, publish, weights_folder
+from pig_core.common.errors import RunError
 from pig_core.refine import refine
-from pig_core.run import Run
+from pig_core.report.explorer import Explorer
+from pig_core.report.whatif import WhatIf, ask, loss_along
+from pig_core.runs.build import build_model
+from pig_core.runs.checkpoint import CHECKPOINT, load_model, read_config, save_small
+from pig_core.runs.run import Run
+from pig_core.runs.trained import finished_runs, open_checkpoint, open_task, publish, weights_folder
 from pig_core.tasks import TASKS
-from pig_core.whatif import WhatIf, ask, loss_along
 
 from .browser import browser_tab, needs_chromium
 

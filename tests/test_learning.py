@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pig_core.config import make_config
-from pig_core.evaluation import evaluate
-from pig_core.run import Run
+from pig_core.evaluation.evaluate import evaluate
+from pig_core.runs.run import Run
 from pig_core.stages import locality_stage
 from pig_core.training import Session, run_stage
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.build import build_model
 from pig_core.config import make_config
-from pig_core.data import to_video
+from pig_core.data.videos import to_video
 from pig_core.model import image_loss, video_losses
+from pig_core.runs.build import build_model
 from pig_core.stages import joint_stage
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from pig_core.config import ConfigError, make_config
-from pig_core.notebook import config_from_cells
+from pig_core.report.notebook import config_from_cells
 
 from .conftest import TINY
 

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from pig_core import oracle
 from pig_core.config import make_config
-from pig_core.oracle import oracle_fit
+from pig_core.evaluation import oracle
+from pig_core.evaluation.oracle import oracle_fit
 
 
 def test_fewer_substeps_than_the_simulation_shift_the_best_k():

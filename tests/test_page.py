@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pig_core.errors import RunError
-from pig_core.page import formulas_to_mathml, render
-from pig_core.player import player
+from pig_core.common.errors import RunError
+from pig_core.report.page import formulas_to_mathml, render
+from pig_core.report.player import player
 
 from .browser import browser_tab, needs_chromium
 

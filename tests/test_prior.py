@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from pig_core.data.simulate import simulate
 from pig_core.physics import Gravity
 from pig_core.prior import StartPrior
-from pig_core.simulate import simulate
 from pig_core.tasks import TASKS
 from pig_core.velocity import fit_state
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pig_core import overview, page, published, results
-from pig_core.results import load_results, summary_table
+from pig_core.report import overview, page, results
+from pig_core.report.results import load_results, summary_table
+from pig_core.runs import trained as published
 from pig_core.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,9 +94,9 @@ def test_the_table_of_results_tells_the_median_and_the_worst_seed():
         (results, ["nowhere.md"], "RunError: there is no file nowhere.md"),
         (results, [__file__], "has no lines <!-- results --> and <!-- /results --> to write between"),
         (published, ["nowhere.safetensors"], "RunError: there is no checkpoint nowhere.safetensors"),
-        (page, ["only.ipynb"], "RunError: write: python -m pig_core.page EXECUTED.ipynb PAGE.html"),
+        (page, ["only.ipynb"], "RunError: write: python -m pig_core.report.page EXECUTED.ipynb PAGE.html"),
         (page, ["nowhere.ipynb", "page.html"], "RunError: there is no notebook nowhere.ipynb"),
-        (overview, [], "RunError: write: python -m pig_core.overview WALL.gif"),
+        (overview, [], "RunError: write: python -m pig_core.report.overview WALL.gif"),
     ],
 )
 def test_small_programs_end_in_one_sentence(program, arguments, says, capsys, monkeypatch, tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from pig_core.digits import _pictures, draw_digits
-from pig_core.render import draw_discs
+from pig_core.data.digits import _pictures, draw_digits
+from pig_core.data.draw import draw_discs
 
 from .conftest import golden
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pig_core.results import load_results
-from pig_core.tables import headline
+from pig_core.report.results import load_results
+from pig_core.report.tables import headline
 from pig_core.tasks import TASKS
 
 from .browser import browser_tab, needs_chromium

@@ -10,10 +10,10 @@ import time
 import pytest
 import torch
 
-from pig_core.build import build_model
-from pig_core.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors
-from pig_core.errors import RunError
-from pig_core.run import Run
+from pig_core.common.errors import RunError
+from pig_core.runs.build import build_model
+from pig_core.runs.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors
+from pig_core.runs.run import Run
 
 from .conftest import TINY
 

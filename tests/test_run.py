@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core import plots
-from pig_core.build import build_model
-from pig_core.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
+from pig_core.common.errors import DataError, RunError
 from pig_core.config import Config, make_config
-from pig_core.data import ensure_file, load_frames, to_video
-from pig_core.errors import DataError, RunError
-from pig_core.notebook import results_table
-from pig_core.results import summary_table
-from pig_core.run import Run, choose_folder, claim_folder
+from pig_core.data.videos import ensure_file, load_frames, to_video
+from pig_core.report import figures as plots
+from pig_core.report.notebook import results_table
+from pig_core.report.results import summary_table
+from pig_core.runs.build import build_model
+from pig_core.runs.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
+from pig_core.runs.run import Run, choose_folder, claim_folder
 from pig_core.stages import vision_stage
 from pig_core.training import Session, run_stage
 
@@ -227,7 +227,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(done):
 
 
 def test_unnamed_runs_get_folders_of_their_own(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr("pig_core.run.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.runs.run.project_root", lambda: tmp_path)
     first = choose_folder(tiny())
     assert first == tmp_path / "reports" / "runs" / "spring_color" / "improved-s0"
     assert [claim_folder(tiny(), first).name for _ in range(3)] == ["improved-s0", "improved-s0-2", "improved-s0-3"]

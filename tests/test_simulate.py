@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.errors import SimulationError
+from pig_core.common.errors import SimulationError
+from pig_core.data.simulate import simulate
 from pig_core.physics import PHYSICS
-from pig_core.simulate import simulate
 from pig_core.tasks import TASKS
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pig_core.run import Run
+from pig_core.runs.run import Run
 from pig_core.stages import STAGES
 from pig_core.training import Session, run_stage
 

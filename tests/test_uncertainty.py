@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from pig_core.data.simulate import simulate
+from pig_core.evaluation.constants import estimate, of_model
 from pig_core.physics import PHYSICS
-from pig_core.published import open_task
-from pig_core.simulate import simulate
+from pig_core.runs.trained import open_task
 from pig_core.tasks import TASKS
-from pig_core.uncertainty import estimate, of_model
 from pig_core.velocity import path_through
 
 NOISE = 0.05  # pixels

@@ -1,0 +1,134 @@
+"""Judging a trained model on the long test file: losses, positions and parameters against the simulator's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from ..config import Config
+from ..data.videos import load_frames, load_positions, to_video
+from ..model import PAIG, Output, frame_errors, video_losses
+from ..tasks import RECONS_THRESHOLD, TASKS
+
+CHUNK = 20  # sequences evaluated at a time; bounds the memory
+SSIM_SEQUENCES = 20  # sequences the structural similarity is taken over: it is slow
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that judging a model on one split yields."""
+
+    metrics: dict[str, object]  # plain numbers and lists, ready for JSON
+    video: Tensor  # (n, T, C, S, S) the first sequences of the split, in [0, 1], on the CPU
+    output: Output  # the model's output for them, on the CPU
+    rollout: np.ndarray  # (N, T-L, K, 2) predicted positions of all sequences, pixels
+    positions: np.ndarray  # (N, L+P, K, 2) encoded positions of all sequences, pixels
+    truth: np.ndarray | None  # (N, T, K, 2) simulated positions, objects in the model's order
+
+
+@torch.no_grad()
+def losses_on(model: PAIG, config: Config, frames: Tensor) -> dict[str, float]:
+    """The paper's losses on video, uint8 (N, T, H, W, 3), and nothing else: quick enough for every epoch."""
+    sums: dict[str, float] = {}
+    for part in frames.split(CHUNK):
+        video = to_video(part.to(next(model.parameters()).device), config.color)
+        _add_losses(sums, model, model(video), video)
+    return {name: value / len(frames) for name, value in sums.items()}
+
+
+def _add_losses(sums: dict[str, float], model: PAIG, output: Output, video: Tensor) -> None:
+    for name, loss in video_losses(output, video, model.input_steps, model.pred_steps).items():
+        sums[name] = sums.get(name, 0.0) + loss.item() * len(video)
+
+
+@torch.no_grad()
+def evaluate(model: PAIG, config: Config, split: str = "test", length: int | None = None) -> Evaluation:
+    """Evaluate on one split of one data file (the long test file if nothing else is asked for).
+
+    Args:
+        length: frames per sequence, which chooses the file; None: the task's test length.
+    """
+    length = length or TASKS[config.task].test_length
+    return evaluate_video(model, config, load_frames(config, split, length), load_positions(config, split, length))
+
+
+@torch.no_grad()
+def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | None) -> Evaluation:
+    """Evaluate on video, uint8 (N, T, H, W, 3), with the simulator's positions (N, T, K, 2), if they are known."""
+    device = next(model.parameters()).device
+    sums: dict[str, float] = {}
+    per_step, rollouts, encoded, first = [], [], [], None
+    for part in frames.split(CHUNK):
+        video = to_video(part.to(device), config.color)
+        output = model(video)
+        _add_losses(sums, model, output, video)
+        error = frame_errors(output.prediction, video[:, model.input_steps :])  # (B, T-L)
+        per_step.append(error.cpu())
+        rollouts.append(output.rollout.cpu())
+        encoded.append(output.positions.cpu())
+        if first is None:
+            first = (video.cpu(), Output(*(t.cpu() for t in vars(output).values())))
+    positions, rollout = torch.cat(encoded).numpy(), torch.cat(rollouts).numpy()
+    metrics: dict[str, object] = {name: value / len(frames) for name, value in sums.items()}
+    metrics["pred_loss_per_step"] = torch.cat(per_step).mean(0).tolist()
+    shown, seen = first[1].prediction[:SSIM_SEQUENCES], first[0][:SSIM_SEQUENCES, model.input_steps :]
+    metrics["ssim_per_step"] = mean_similarity(shown, seen)
+    if truth is not None and not positions.shape[2]:
+        truth = truth.numpy()  # a baseline that knows no objects
+    elif truth is not None:
+        truth, errors = _compare(positions, rollout, truth.numpy(), model.input_steps)
+        metrics.update(errors)
+    return Evaluation(metrics, first[0], first[1], rollout, positions, truth)
+
+
+def _compare(positions: np.ndarray, rollout: np.ndarray, truth: np.ndarray, input_steps: int) -> tuple:
+    """Match the model's objects to the simulator's (one matching for all), then measure the distances.
+
+    Returns:
+        the truth in the model's order of objects, and the errors in pixels. An object's constant offset is
+        reported and then taken out: where on an object its position lies is for the model to choose.
+    """
+    seen = truth[:, : positions.shape[1]]
+    positions = np.nan_to_num(positions)  # a diverged model still has to be judged
+    cost = np.square(positions[..., :, None, :] - seen[..., None, :, :]).sum(-1).mean((0, 1))  # (K, K)
+    order = linear_sum_assignment(cost)[1]
+    truth, seen = truth[:, :, order], seen[:, :, order]
+    offset = (positions - seen).mean((0, 1))  # (K, 2)
+    ahead = rollout - offset - truth[:, input_steps:]
+    return truth, {
+        "position_offset": offset.tolist(),
+        "position_rms": _rms(positions - offset - seen),
+        "rollout_rms_per_step": [_rms(ahead[:, t]) for t in range(ahead.shape[1])],
+    }
+
+
+def _rms(error: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(error))))
+
+
+def mean_similarity(prediction: Tensor, truth: Tensor) -> list[float]:
+    """Mean structural similarity of predicted and true frames, (n, T, C, S, S) each, for every time."""
+    return [
+        float(np.mean([
+            structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(*pair, strict=True)
+        ]))
+        for pair in zip(prediction.numpy().swapaxes(0, 1), truth.numpy().swapaxes(0, 1), strict=True)
+    ]  # fmt: skip
+
+
+def judge(metrics: dict[str, object], learned: dict[str, float], config: Config) -> dict[str, object]:
+    """What a run is remembered by: learned against true parameters and the authors' two thresholds."""
+    truth = config.true_parameters()
+    return {
+        "learned": learned,
+        "truth": truth,
+        "parameter_error": {name: learned[name] / value - 1 for name, value in truth.items() if name in learned},
+        "discovered": bool(metrics["recons_loss"] < RECONS_THRESHOLD),
+        "predicted": bool(metrics["pred_loss"] < TASKS[config.task].pred_threshold),
+        **metrics,
+    }

@@ -1,0 +1,148 @@
+"""Checkpoints: safetensors files that describe themselves and execute nothing when they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..common.errors import RunError
+from ..common.files import replacing
+from ..config import Config
+from ..decoder import VariableFromNetwork
+from ..model import PAIG
+from ..training import Session
+
+FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
+CHECKPOINT = "checkpoint.safetensors"
+UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
+
+# Options that shape the model: a checkpoint made with other values of these has other weights.
+MODEL_OPTIONS = (
+    "task", "recipe", "color", "architecture", "encoder_type", "unet_base", "unet_poolings",
+    "mask_pooling", "mask_background", "decoder_type", "refine_steps", "refine_search", "coordinates",
+    "window_edge", "velocity_type", "start_prior", "alt_vel", "cell_type", "recurrent_units", "lstm_layers",
+    "logit_gain", "substeps",
+)  # fmt: skip
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
+    """Write tensors and a JSON description into one file, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **about})}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Read a file written by :func:`save_tensors`.
+
+    Raises:
+        RunError: if there is none, or it is damaged, or it is not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("pig_core", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        raise RunError(f"there is no checkpoint {path}") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RunError(f"checkpoint {path} is damaged or not a safetensors file ({error})") from error
+    if about.get("format") != FORMAT:
+        raise RunError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
+    return tensors, about
+
+
+def save_model(path: Path, model: PAIG, config: Config) -> None:
+    """Write the model's weights together with the options that made it."""
+    save_tensors(path, dict(model.state_dict()), {"config": dataclasses.asdict(config)})
+
+
+def save_small(path: Path, model: PAIG, config: Config) -> None:
+    """A checkpoint that draws and predicts the same with a tenth of the bytes: what is zero is left out.
+
+    ``model`` itself is simplified, too: see :meth:`VariableFromNetwork.simplify`.
+    """
+    for module in model.modules():
+        if isinstance(module, VariableFromNetwork):
+            module.simplify()
+    state = model.state_dict()
+    zeros = [name for name, tensor in state.items() if not tensor.any()]
+    kept = {name: tensor for name, tensor in state.items() if name not in zeros}
+    save_tensors(path, kept, {"config": dataclasses.asdict(config), "zeros": zeros})
+
+
+def read_config(path: Path) -> Config:
+    """The options of the run that wrote a checkpoint.
+
+    Raises:
+        RunError: if the file is not a checkpoint of this version.
+    """
+    values = load_tensors(path)[1].get("config") or {}
+    known = {field.name for field in dataclasses.fields(Config)}
+    if values.keys() != known:
+        odd = ", ".join(sorted(known ^ values.keys()))
+        raise RunError(f"checkpoint {path} was made by another version, with other options: {odd}")
+    return Config(**values)
+
+
+def load_model(path: Path, model: PAIG, config: Config) -> None:
+    """Put the weights of a checkpoint into ``model``, which was built with ``config``.
+
+    Raises:
+        RunError: if the checkpoint belongs to another task or another model.
+    """
+    tensors, about = load_tensors(path)
+    other = about.get("config") or {}
+    different = [name for name in MODEL_OPTIONS if other.get(name) != getattr(config, name)]
+    if different:
+        listed = ", ".join(f"{name}={other.get(name)!r} (here {getattr(config, name)!r})" for name in different)
+        raise RunError(f"checkpoint {path} is of another model: {listed}")
+    zeros = set(about.get("zeros", ()))
+    tensors |= {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items() if name in zeros}
+    _load_weights(path, model, tensors)
+
+
+def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
+    state = model.state_dict()
+    wrong = [n for n in {*state, *tensors} if n not in state or n not in tensors or state[n].shape != tensors[n].shape]
+    if wrong:
+        raise RunError(f"checkpoint {path} does not fit the model: {', '.join(sorted(wrong))}")
+    if not all(torch.isfinite(t).all() for t in tensors.values()):
+        raise RunError(f"checkpoint {path} holds values that are not finite numbers")
+    model.load_state_dict(tensors)
+
+
+def save_session(path: Path, model: PAIG, config: Config, session: Session) -> None:
+    """Write all that an interrupted training needs to go on bit for bit."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in (session.optimizer or {}).items()}
+    position = {"stage": session.stage, "step": session.step, "seconds": session.seconds, "curves": session.curves}
+    save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position})
+
+
+def load_session(path: Path, model: PAIG, config: Config) -> Session:
+    """Put an interrupted training's weights into ``model`` and return where it was.
+
+    Raises:
+        RunError: if the options are not those that the training was started with, or the file is damaged.
+    """
+    tensors, about = load_tensors(path)
+    ours, theirs = dataclasses.asdict(config), about.get("config") or {}
+    free = {"resume", "save_dir", "data_dir", "overwrite", "print_interval", "device"}
+    changed = [name for name in ours if name not in free and theirs.get(name) != ours[name]]
+    if changed or "session" not in about:
+        listed = ", ".join(f"{name}={theirs.get(name)!r} (here {ours[name]!r})" for name in changed)
+        raise RunError(f"{path} was left by a run with other options: {listed or 'unknown'}")
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = tensor
+    _load_weights(path, model, parts["model"])
+    session = Session(**about["session"])
+    session.optimizer = parts["optimizer"] if session.step else None
+    return session

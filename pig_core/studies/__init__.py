@@ -1,0 +1,1 @@
+"""Comparisons: what runs, and what is shown of it."""
