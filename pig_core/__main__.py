@@ -1,53 +1,37 @@
-"""Train one run from the command line: ``python -m pig_core --task spring_color --seed 1``."""
+"""One program: ``python -m pig_core <verb>``. Without a verb it trains: ``python -m pig_core --task 3bp_color``."""
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
+import importlib
 import sys
-import typing
 
-from .common.errors import command_line
-from .config import Config, make_config
+from .common.errors import ConfigError, in_one_sentence
 
-
-def _truth_value(text: str) -> bool:
-    values = {"true": True, "false": False}
-    if text.lower() not in values:
-        raise argparse.ArgumentTypeError(f"must be True or False, got {text!r}")
-    return values[text.lower()]
-
-
-def parse(arguments: list[str] | None = None) -> Config:
-    """The options of the command line; every field of Config is one."""
-    parser = argparse.ArgumentParser("python -m pig_core", description=__doc__, allow_abbrev=False)
-    kinds = typing.get_type_hints(Config)
-    for field in dataclasses.fields(Config):
-        kind, about = kinds[field.name], field.metadata
-        choices = f" ({', '.join(map(str, about['choices']))})" if about["choices"] else ""
-        parser.add_argument(
-            f"--{field.name}",
-            type=_truth_value if kind is bool else kind,
-            metavar=kind.__name__,
-            help=f"{about['help']}{choices}; default of improved: {field.default!r}",
-        )
-    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    return make_config(**given)
+# Verb -> module whose ``main(arguments)`` does it; loaded only when it is asked for.
+VERBS = {
+    "train": "runs.run",  # one run; every option of Config
+    "data": "data.datasets",  # all data files
+    "publish": "runs.trained",  # checkpoints to the project's weights
+    "results": "report.results",  # the table of results into README.md
+    "wall": "report.overview",  # the animation of README.md
+    "page": "report.page",  # an executed notebook to a page
+    "bench": "studies.bench",  # what everything costs
+}
 
 
-@command_line
-def main(arguments: list[str] | None = None) -> None:
-    """Train, evaluate, save."""
-    config = parse(arguments)
-    from .runs.run import Run  # after the options: a typing mistake is refused before PyTorch is loaded
-    from .training import describe
+def run(arguments: list[str]) -> None:
+    """Do what the verb says with the arguments behind it."""
+    verb, rest = (
+        (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("train", arguments)
+    )
+    if verb not in VERBS:
+        raise ConfigError(f"there is no verb {verb!r}; allowed: {', '.join(VERBS)}")
+    importlib.import_module(f".{VERBS[verb]}", __package__).main(rest)
 
-    run = Run.start(config)
-    run.train()
-    metrics = run.evaluate()
-    losses = {name: metrics[name] for name in ("recons_loss", "pred_loss", "extrap_loss")}
-    print(describe({**losses, **metrics["learned"]}))
-    print(f"results: {run.save()}")
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status: 0, or 2 after one sentence on what was wrong."""
+    return in_one_sentence(run, sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

@@ -8,145 +8,122 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import functools
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .common.errors import ConfigError
-from .common.options import checked, option
-from .tasks import TASKS
+from .common.options import PARTS, checked, option
+from .tasks import TASKS, Task
+
+model, data, training, run = (functools.partial(option, part) for part in PARTS)
 
 
 @dataclass(frozen=True)
 class Config:
     """All options of one run. Make it with :func:`make_config`, which knows the recipes."""
 
+    # fmt: off
     # What to run
-    task: str = option("spring_color", "which video and physics", choices=tuple(TASKS))
-    recipe: str = option("improved", "named set of option values", choices=("improved", "paper"))
-    seed: int = option(0, "fixes initial weights and batches", least=0, most=2**32 - 1)
-    device: str = option("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
-    save_dir: str = option("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
-    overwrite: bool = option(False, "replace a run that save_dir already holds")
-    resume: bool = option(False, "go on with the interrupted run in save_dir")
+    task: str = model("spring_color", "which video and physics", choices=tuple(TASKS))
+    recipe: str = model("improved", "named set of option values", choices=("improved", "paper"))
+    seed: int = training(0, "fixes initial weights and batches", least=0, most=2**32 - 1)
+    device: str = run("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
+    save_dir: str = run("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
+    overwrite: bool = run(False, "replace a run that save_dir already holds")
+    resume: bool = run(False, "go on with the interrupted run in save_dir")
 
     # Data
-    data_dir: str = option("", "folder with data files; empty: data/datasets, simulated where missing")
-    simulate: bool = option(False, "simulate what is missing in data_dir, too")
-    truth: str = option("", "other true parameters to simulate with, e.g. 'k=2.5,l=7'; empty: the task's")
-    n_train: int = option(5000, "training sequences to simulate", least=1)
-    n_eval: int = option(500, "validation and test sequences to simulate", least=1)
-    datapoints: int = option(0, "train on the first so many sequences only; 0: on all", least=0)
-    color: bool = option(True, "False: show the model a grey image (the mean of the channels)")
+    data_dir: str = run("", "folder with data files; empty: data/datasets, simulated where missing")
+    simulate: bool = run(False, "simulate what is missing in data_dir, too")
+    truth: str = data("", "other true parameters to simulate with, e.g. 'k=2.5,l=7'; empty: the task's")
+    n_train: int = data(5000, "training sequences to simulate", least=1)
+    n_eval: int = data(500, "validation and test sequences to simulate", least=1)
+    datapoints: int = data(0, "train on the first so many sequences only; 0: on all", least=0)
+    color: bool = model(True, "False: show the model a grey image (the mean of the channels)")
 
     # Model
-    architecture: str = option(
-        "paig",
+    architecture: str = model("paig",
         "objects and physics, or (a baseline without either) frames, an LSTM and frames again",
-        choices=("paig", "video_lstm"),
-    )
-    encoder_type: str = option(
-        "center_of_mass",
+        choices=("paig", "video_lstm"))
+    encoder_type: str = model("center_of_mass",
         "position = centre of mass of mask * (frame - background)^2, or (paper) an MLP on the masked frame",
-        choices=("center_of_mass", "mlp"),
-    )
-    logit_gain: float = option(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
-    mask_background: bool = option(False, "a constant background logit takes part in the masks' softmax")
-    unet_base: int = option(8, "channels of the U-Net's first level", least=1)
-    unet_precision: str = option(
-        "float32",
+        choices=("center_of_mass", "mlp"))
+    logit_gain: float = model(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
+    mask_background: bool = model(False, "a constant background logit takes part in the masks' softmax")
+    unet_base: int = model(8, "channels of the U-Net's first level", least=1)
+    unet_precision: str = training("float32",
         "numbers that the U-Net's convolutions compute with; bfloat16 is quicker where the hardware has it",
-        choices=("float32", "bfloat16"),
-    )
-    unet_poolings: int = option(2, "times the U-Net halves the image", least=1)
-    mask_pooling: int = option(1, "masked frames are average-pooled by this before the MLP encoder", least=1)
-    refine_steps: int = option(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
-    refine_search: float = option(0.0, "pixels around each position where the refinement looks for a start", least=0)
-    decoder_type: str = option(
-        "spatial_transformer",
+        choices=("float32", "bfloat16"))
+    unet_poolings: int = model(2, "times the U-Net halves the image", least=1)
+    mask_pooling: int = model(1, "masked frames are average-pooled by this before the MLP encoder", least=1)
+    refine_steps: int = model(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
+    refine_search: float = model(0.0, "pixels around each position where the refinement looks for a start", least=0)
+    decoder_type: str = model("spatial_transformer",
         "objects are drawn by placing learned pictures, or (a baseline) by a network that is told a position",
-        choices=("spatial_transformer", "mlp"),
-    )
-    coordinates: str = option(
-        "exact",
+        choices=("spatial_transformer", "mlp"))
+    coordinates: str = model("exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
-        choices=("exact", "released"),
-    )
-    window_edge: str = option("taper", "templates end in a one-pixel taper or in a cut", choices=("taper", "cut"))
-    background_init: str = option(
-        "median_frame", "background before training", choices=("median_frame", "mean_frame", "network")
-    )
-    velocity_type: str = option(
-        "fit",
+        choices=("exact", "released"))
+    window_edge: str = model("taper", "templates end in a one-pixel taper or in a cut", choices=("taper", "cut"))
+    background_init: str = training("median_frame",
+        "background before training", choices=("median_frame", "mean_frame", "network"))
+    velocity_type: str = model("fit",
         "velocity at frame L: fitted to the input positions through the physics, difference + MLP, or MLP (paper)",
-        choices=("fit", "difference_mlp", "mlp"),
-    )
-    start_prior: bool = option(
-        True, "correct the estimated state by what the starts of the training scenes have in common"
-    )
-    alt_vel: bool = option(False, "the authors' alternative velocity: one linear layer on position differences")
-    cell_type: str = option(
-        "task",
+        choices=("fit", "difference_mlp", "mlp"))
+    start_prior: bool = model(True,
+        "correct the estimated state by what the starts of the training scenes have in common")
+    alt_vel: bool = model(False, "the authors' alternative velocity: one linear layer on position differences")
+    cell_type: str = model("task",
         "dynamics: the task's physics, or a black box (an LSTM or an interaction network)",
-        choices=("task", "lstm", "interaction"),
-    )
-    recurrent_units: int = option(100, "width of the black box", least=1)
-    lstm_layers: int = option(1, "depth of the lstm", least=1)
-    substeps: int = option(5, "Euler steps per frame inside the model", least=1)
+        choices=("task", "lstm", "interaction"))
+    recurrent_units: int = model(100, "width of the black box", least=1)
+    lstm_layers: int = model(1, "depth of the lstm", least=1)
+    substeps: int = model(5, "Euler steps per frame inside the model", least=1)
 
     # Training, stage 1, "locality": the encoder learns that an object is in one place. Stages of 0 steps are left
     # out; the paper has the last one only.
-    locality_steps: int = option(60, "steps", least=0)
-    locality_batch: int = option(32, "single frames per step", least=1)
-    locality_lr: float = option(4e-3, "learning rate", above=0)
-    locality_balance: float = option(20.0, "weight of an even share of the picture for each object, px^2", least=0)
-    mask_candidates: int = option(8, "sets of masks that learn side by side; the most local one is kept", least=1)
+    locality_steps: int = training(60, "steps", least=0)
     # Stage 2, "decoder": the decoder learns to draw what the encoder found, on single frames.
-    decoder_steps: int = option(100, "steps", least=0)
+    decoder_steps: int = training(100, "steps", least=0)
     # Stage 3, "vision": encoder and decoder together, on single frames.
-    vision_steps: int = option(50, "steps", least=0)
-    vision_batch: int = option(64, "single frames per step of stages 2 and 3", least=1)
-    vision_lr: float = option(2e-3, "learning rate of stages 2 and 3", above=0)
+    vision_steps: int = training(50, "steps", least=0)
+    vision_batch: int = training(64, "single frames per step of stages 2 and 3", least=1)
     # Stage 4, "dynamics": velocity and physics on the positions that the trained encoder sees.
-    dynamics_steps: int = option(400, "steps", least=0)
-    dynamics_batch: int = option(128, "sequences per step", least=1)
-    dynamics_lr: float = option(2e-3, "learning rate", above=0)
-    dynamics_sequences: int = option(2000, "training sequences whose positions are used; 0: all", least=0)
-    backward_loss: float = option(1.0, "weight of the rollout back to the input frames", least=0)
-    physics_lr_scale: float = option(10.0, "learning rate of physical parameters relative to the rest", above=0)
+    dynamics_steps: int = training(400, "steps", least=0)
+    dynamics_lr: float = training(2e-3, "learning rate", above=0)
+    dynamics_sequences: int = training(2000, "training sequences whose positions are used; 0: all", least=0)
+    backward_loss: float = training(1.0, "weight of the rollout back to the input frames", least=0)
+    physics_lr_scale: float = training(10.0, "learning rate of physical parameters relative to the rest", above=0)
     # Stage 5, "joint": everything together on sequences with the paper's loss.
-    epochs: int = option(0, "passes over the training set", least=0)
-    batch_size: int = option(100, "sequences per step", least=1)
-    base_lr: float = option(1e-3, "learning rate", above=0)
-    anneal_lr: bool = option(True, "lower the learning rate towards the end")
-    training_signal: str = option(
-        "joint",
+    epochs: int = training(0, "passes over the training set", least=0)
+    batch_size: int = training(100, "sequences per step", least=1)
+    base_lr: float = training(1e-3, "learning rate", above=0)
+    anneal_lr: bool = training(True, "lower the learning rate towards the end")
+    training_signal: str = training("joint",
         "what learns from the prediction: everything, only velocity and physics (separate), or nothing (autoencoder)",
-        choices=("joint", "separate", "autoencoder"),
-    )
-    autoencoder_loss: float = option(3.0, "weight of the reconstruction next to the prediction", least=0)
-    optimizer: str = option("adam", "optimiser of all stages", choices=("adam", "rmsprop", "momentum", "sgd"))
-    clip_value: float = option(0.0, "largest absolute value of a gradient element; 0: no limit", least=0)
-    clip_norm: float = option(10.0, "largest norm of the gradient; 0: no limit", least=0)
+        choices=("joint", "separate", "autoencoder"))
+    autoencoder_loss: float = training(3.0, "weight of the reconstruction next to the prediction", least=0)
+    optimizer: str = training("adam", "optimiser of all stages", choices=("adam", "rmsprop", "momentum", "sgd"))
+    clip_value: float = training(0.0, "largest absolute value of a gradient element; 0: no limit", least=0)
+    clip_norm: float = training(10.0, "largest norm of the gradient; 0: no limit", least=0)
 
     # Watching and testing
-    eval_every_n_epochs: int = option(1, "epochs between evaluations", least=1)
-    save_every_n_epochs: int = option(5, "epochs between checkpoints", least=1)
-    print_interval: int = option(50, "steps between progress lines", least=1)
-    test_mode: bool = option(False, "no training: evaluate the checkpoint")
-    use_ckpt: bool = option(False, "start from the checkpoint in ckpt_dir; training goes on with the joint stage")
-    ckpt_dir: str = option("", "folder of the checkpoint to start from; empty: save_dir")
-    debug: bool = option(False, "stop at the first non-finite gradient and say where it arose")
+    eval_every_n_epochs: int = run(1, "epochs between evaluations", least=1)
+    save_every_n_epochs: int = run(5, "epochs between checkpoints", least=1)
+    print_interval: int = run(50, "steps between progress lines", least=1)
+    test_mode: bool = run(False, "no training: evaluate the checkpoint")
+    use_ckpt: bool = training(False, "start from the checkpoint in ckpt_dir; training goes on with the joint stage")
+    ckpt_dir: str = training("", "folder of the checkpoint to start from; empty: save_dir")
+    debug: bool = run(False, "stop at the first non-finite gradient and say where it arose")
+    # fmt: on
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = checked(field, getattr(self, field.name), _TYPES[field.name])
+            rules = {**field.metadata, "choices": ()} if field.name == "task" else field.metadata  # a task handed in
+            value = checked(field.name, getattr(self, field.name), _TYPES[field.name], rules)
             object.__setattr__(self, field.name, value)
-        self.true_parameters()  # refuses a malformed truth
-        size = TASKS[self.task].image_size
-        for name, part in (("unet_poolings", 2**self.unet_poolings), ("mask_pooling", self.mask_pooling)):
-            if size % part:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but {size} pixels cannot be divided by {part}")
         fits = self.velocity_type == "fit" and not self.alt_vel
         if self.cell_type != "task" and (fits or self.backward_loss or self.start_prior):
             raise ConfigError(
@@ -160,21 +137,12 @@ class Config:
         if self.training_signal != "joint" and not self.epochs:
             raise ConfigError(f"training_signal {self.training_signal} is about the joint stage: set epochs above 0")
 
-    def true_parameters(self) -> dict[str, float]:
-        """The physical parameters that the data is simulated with (for simulation and judgement only)."""
-        truth = dict(TASKS[self.task].truth)
-        for part in filter(None, self.truth.replace(" ", "").split(",")):
-            name, _, text = part.partition("=")
-            try:
-                value = float(text)
-            except ValueError:
-                value = math.nan
-            if name not in truth or not 0 < value < math.inf:
-                allowed = ", ".join(f"{n}=<positive number>" for n in truth) or "nothing: the task has no parameters"
-                raise ConfigError(f"truth has {part!r}; {self.task} allows {allowed}")
-            truth[name] = value
-        return truth
 
+# Options that were retired, with the value that has become a constant of its stage.
+RETIRED = {
+    "locality_batch": 32, "locality_lr": 4e-3, "locality_balance": 20.0, "mask_candidates": 8, "vision_lr": 2e-3,
+    "dynamics_batch": 128,
+}  # fmt: skip
 
 # Values of options that differ from the defaults above: recipe -> ("all" tasks or one task) -> values.
 RECIPES: dict[str, dict[str, dict[str, object]]] = {
@@ -183,60 +151,97 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
         # A wall hit within the first frames makes the fitted state ambiguous; a polynomial cannot mend that.
         "bouncing_balls": {"autoencoder_loss": 2.0, "start_prior": False},
         "mnist_spring_color": {
-            "refine_steps": 4,
-            "refine_search": 4.0,
-            "decoder_steps": 300,
-            "vision_steps": 0,
-            "vision_batch": 32,
+            "refine_steps": 4, "refine_search": 4.0, "decoder_steps": 300, "vision_steps": 0, "vision_batch": 32,
             "dynamics_sequences": 500,
         },
         "3bp_color": {"autoencoder_loss": 5.0, "physics_lr_scale": 30.0},
     },
     "paper": {
         "all": {
-            "encoder_type": "mlp",
-            "logit_gain": 1.0,
-            "coordinates": "released",
-            "background_init": "network",
-            "mask_background": True,
-            "window_edge": "cut",
-            "velocity_type": "mlp",
-            "start_prior": False,
-            "locality_steps": 0,
-            "decoder_steps": 0,
-            "vision_steps": 0,
-            "dynamics_steps": 0,
-            "backward_loss": 0.0,
-            "physics_lr_scale": 1.0,
-            "epochs": 500,
-            "base_lr": 6e-4,
-            "optimizer": "rmsprop",
-            "clip_value": 1.0,
+            "encoder_type": "mlp", "logit_gain": 1.0, "mask_background": True, "coordinates": "released",
+            "window_edge": "cut", "background_init": "network", "velocity_type": "mlp", "start_prior": False,
+            "locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "backward_loss": 0.0,
+            "physics_lr_scale": 1.0, "epochs": 500, "base_lr": 6e-4, "optimizer": "rmsprop", "clip_value": 1.0,
             "clip_norm": 0.0,
         },
         "bouncing_balls": {"autoencoder_loss": 2.0, "base_lr": 3e-4},
         "mnist_spring_color": {"unet_base": 16, "unet_poolings": 3, "mask_pooling": 2},
         "3bp_color": {"autoencoder_loss": 5.0, "base_lr": 1e-3},
     },
-}
+}  # fmt: skip
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 _TYPES = typing.get_type_hints(Config)
 
 
-def make_config(task: str = "spring_color", recipe: str = "improved", **options: object) -> Config:
+def make_config(task: str | Task = "spring_color", recipe: str = "improved", **options: object) -> Config:
     """The options of a run: defaults, then the recipe's values, then the given ones (None: as the recipe says).
 
+    Args:
+        task: one of the catalogue by its name, or a task of your own (which is then handed to the run, too).
     Raises:
         ConfigError: for an unknown option or a value that is not allowed; the message names both.
     """
-    for name in options:
+    given = without_retired({name: value for name, value in options.items() if value is not None})
+    for name in given:
         if name not in _FIELDS:
             near = difflib.get_close_matches(name, _FIELDS, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"unknown option {name!r}{hint} Allowed: {', '.join(_FIELDS)}")
-    task = checked(_FIELDS["task"], task, str)
-    recipe = checked(_FIELDS["recipe"], recipe, str)
-    given = {name: value for name, value in options.items() if value is not None}
-    values = {**RECIPES[recipe]["all"], **RECIPES[recipe].get(task, {}), **given}
-    return Config(task=task, recipe=recipe, **values)
+    own = task if isinstance(task, Task) else None
+    name = own.name if own else checked("task", task, str, _FIELDS["task"].metadata)
+    recipe = checked("recipe", recipe, str, _FIELDS["recipe"].metadata)
+    config = Config(task=name, recipe=recipe, **{**RECIPES[recipe]["all"], **RECIPES[recipe].get(name, {}), **given})
+    task_of(config, own)  # refuses what does not go together
+    return config
+
+
+def without_retired(options: Mapping[str, object]) -> dict[str, object]:
+    """Options without those that have become constants.
+
+    Raises:
+        ConfigError: where another value than the constant's was asked for.
+    """
+    for name in RETIRED.keys() & options.keys():
+        if options[name] != RETIRED[name]:
+            raise ConfigError(f"{name} is no option any more: it is always {RETIRED[name]:g}, got {options[name]!r}")
+    return {name: value for name, value in options.items() if name not in RETIRED}
+
+
+def saved_config(values: Mapping[str, object]) -> Config:
+    """The options that a run has written down, of this version or of an older one that did not have all of them.
+
+    Raises:
+        ConfigError: for an option that no version has had.
+    """
+    values = without_retired(values)
+    if unknown := sorted(values.keys() - _FIELDS.keys()):
+        raise ConfigError(f"made by another version, with other options: {', '.join(unknown)}")
+    return Config(**{name: field.metadata["before"] for name, field in _FIELDS.items()} | values)
+
+
+def task_of(config: Config, task: Task | None = None) -> Task:
+    """The task of a run, with the true constants that its options ask for.
+
+    Args:
+        task: a task of your own; None: the catalogue's of that name.
+    Raises:
+        ConfigError: if there is none, or if the options do not suit it.
+    """
+    if task is None and config.task not in TASKS:
+        raise ConfigError(f"{config.task} is not in the catalogue ({', '.join(TASKS)}): hand in its Task, too")
+    task = (task or TASKS[config.task]).with_truth(config.truth)
+    for name, part in (("unet_poolings", 2**config.unet_poolings), ("mask_pooling", config.mask_pooling)):
+        if task.image_size % part:
+            raise ConfigError(
+                f"{name} is {getattr(config, name)}, but {task.image_size} pixels cannot be divided by {part}"
+            )
+    fits = config.velocity_type == "fit" and not config.alt_vel
+    if not task.law.reversible and not fits and (config.backward_loss or config.start_prior):
+        raise ConfigError(
+            f"{task.law.__name__} cannot run backwards in time: set velocity_type to fit (now {config.velocity_type}), "
+            "or backward_loss to 0 and start_prior to False"
+        )
+    if task.law.n_actions and config.cell_type != "task":
+        raise ConfigError(f"cell_type {config.cell_type} knows no actions, which {task.name} has: set it to task")
+    return task

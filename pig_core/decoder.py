@@ -1,8 +1,8 @@
-"""Positions to frames: learned templates placed by a spatial transformer (paper-spec, section 5).
+"""Positions to frames: learned templates placed by a spatial transformer, as in the authors' ``conv_st_decoder``.
 
 Bilinear placement with one scale and one shift is separable, so drawing all objects of all frames is two batched
-matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per frame. (The baseline that does without:
-:class:`MLPDecoder`.)
+matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per frame. And back again: :func:`refine` moves
+positions until the drawn frame fits.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from .encoder import softmax_with_background
+from .gauss_newton import solve
 
-# Where the network decoder's mask logits start: nearly invisible. From a grey image everything would first be driven to
-# black, a plateau that is hardly ever left.
-FAINT_LOGIT = -3.0
-WAVES = 5  # octaves that the network decoder is told a position in
 OUTSIDE_LOGIT = -5.0  # the mask logit of an object outside its template's window
+# Of :func:`refine`, in pixels: what an object is moved by to see how the frame changes, and by at most in one step.
+PROBE, LARGEST = 0.5, 2.0
+DAMPING = 1e-2
 
 
 class VariableFromNetwork(nn.Module):
@@ -79,7 +79,7 @@ def bilinear_weights(coordinate: Tensor, template_size: int, cut: bool) -> Tenso
 
 
 class Decoder(nn.Module):
-    """A background, and objects drawn over it; the subclasses of ``DECODERS`` say how an object is drawn.
+    """A background, and objects drawn over it; its subclasses say how an object is drawn.
 
     Args:
         image_size: side of the image, pixels.
@@ -142,38 +142,51 @@ class TemplateDecoder(Decoder):
         return contents, logits.squeeze(2) + OUTSIDE_LOGIT
 
 
-class MLPDecoder(Decoder):
-    """The paper's black-box decoder, a baseline: a network of its own for each object turns a position into an image.
+@torch.no_grad()
+def refine(decoder: Decoder, frames: Tensor, positions: Tensor, steps: int, search: float = 0.0) -> Tensor:
+    """Move all positions of a frame at once until what is drawn fits it best, by Gauss-Newton on the squared error.
 
-    Nothing tells it that an object looks the same elsewhere: where it has seen none, it cannot draw one.
+    A centre of mass is off where an object is cut by the border or covered by another; drawing both is not. What
+    is returned is the best place on the way: a step can make the error of a frame larger.
+
+    Args:
+        frames: (N, C, S, S) in [0, 1].
+        positions: first guess, (N, K, 2) in pixels.
+        search: start from the best of the first guess and eight places around each object, so many pixels away;
+            detailed objects, such as digits, fit with a wrong part of themselves, too. 0: from the first guess.
+    Returns:
+        refined positions (N, K, 2), without gradient.
     """
+    shape, observed = positions.shape, frames.flatten(1)  # (N, C S S)
+    if search:
+        positions = _best_around(decoder, frames, positions, search)
 
-    def __init__(self, n_objects: int, channels: int, image_size: int, coordinates: str, window_edge: str):
-        super().__init__(channels, image_size)
-        outputs = (1 + channels) * image_size**2
-        self.networks = nn.ModuleList(
-            nn.Sequential(nn.Linear(4 * WAVES, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, outputs))
-            for _ in range(n_objects)
-        )
+    def draw(places: Tensor) -> Tensor:
+        return decoder(places.view(shape)).flatten(1)
 
-    def appearance(self) -> tuple[Tensor, Tensor]:
-        """As :meth:`Decoder.appearance`: the middle of the image with the object in it."""
-        middle = torch.full((1, len(self.networks), 2), self.image_size / 2, device=self.networks[0][0].weight.device)
-        contents, logits = (x[0] for x in self.objects(middle))
-        edge = self.template_size // 2
-        window = slice(edge, edge + self.template_size)
-        return contents[..., window, window], logits.unsqueeze(1)[..., window, window]
-
-    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`Decoder.objects`."""
-        # Sines and cosines of the position, waves of two images and shorter: from two plain numbers alone a network
-        # learns blurred spots for a very long time.
-        octaves = 2.0 ** torch.arange(WAVES, device=positions.device)
-        phase = (math.pi * positions / self.image_size).unsqueeze(-1) * octaves  # (N, K, 2, WAVES)
-        places = torch.cat([phase.sin(), phase.cos()], -1).flatten(2).unbind(1)  # K times (N, 4 WAVES)
-        drawn = [network(place) for network, place in zip(self.networks, places, strict=True)]
-        sheets = torch.stack(drawn, 1).unflatten(2, (-1, self.image_size, self.image_size))  # (N, K, 1 + C, S, S)
-        return sheets[:, :, 1:].sigmoid(), sheets[:, :, 0] + FAINT_LOGIT
+    places = best = positions.flatten(1)  # (N, 2 K)
+    moves = PROBE * torch.eye(places.shape[1], device=places.device)
+    smallest = None
+    for step in range(steps + 1):
+        drawn = draw(places)
+        error = (observed - drawn).square().sum(1)
+        smallest = error if smallest is None else smallest
+        best = torch.where((error < smallest).unsqueeze(1), places, best)
+        smallest = torch.minimum(error, smallest)
+        if step < steps:
+            # One move after the other: all at once would need 2 K times the memory and is not faster.
+            jacobian = torch.stack([(draw(places + move) - drawn) / PROBE for move in moves], 1).mT
+            places = places + solve(jacobian, observed - drawn, DAMPING).clamp(-LARGEST, LARGEST)
+    return best.view(shape)
 
 
-DECODERS: dict[str, type[Decoder]] = {"spatial_transformer": TemplateDecoder, "mlp": MLPDecoder}
+def _best_around(decoder: Decoder, frames: Tensor, positions: Tensor, distance: float) -> Tensor:
+    """The given positions, (N, K, 2), or with one object moved by ``distance`` in one of eight directions."""
+    angles = torch.arange(8, device=positions.device) * math.pi / 4
+    ring = distance * torch.stack([angles.cos(), angles.sin()], -1)  # (8, 2)
+    k = positions.shape[1]
+    moves = torch.zeros(1 + 8 * k, k, 2, device=positions.device)  # the first one stays
+    for index in range(k):
+        moves[1 + 8 * index : 9 + 8 * index, index] = ring
+    errors = [(frames - decoder(positions + move)).square().sum((1, 2, 3)) for move in moves]
+    return positions + moves[torch.stack(errors).argmin(0)]

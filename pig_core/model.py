@@ -1,4 +1,4 @@
-"""The model, one screen: encode, estimate velocity, roll out, decode, compare (paper-spec, section 1).
+"""The model, one screen: encode, estimate the state, roll out, decode, compare (the paper's section 3).
 
 frames 1..L+P  --encoder-->   positions      (B, L+P, K, 2)
 positions 1..L --velocity-->  state at L     (B, K, 2) twice
@@ -14,15 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .baselines.dynamics import BLACK_BOXES
-from .config import Config
-from .decoder import DECODERS
-from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
-from .physics import PHYSICS
-from .prior import StartPrior
-from .refine import refine
-from .tasks import TASKS
-from .velocity import VELOCITIES, LinearVelocity
+from .decoder import Decoder, refine
+from .encoder import Encoder
+from .physics import Dynamics
+from .state import StartPrior, State, Velocity
 
 
 @dataclass
@@ -33,42 +28,48 @@ class Output:
     masks: Tensor  # (B, L+P, K, S, S)
     recons: Tensor  # (B, L+P, C, S, S)
     rollout: Tensor  # (B, T-L, K, 2) positions predicted by the physics, pixels
-    rollout_vel: Tensor  # (B, T-L, K, 2) pixels per second
+    rollout_vel: Tensor  # (B, T-L, K, D) in the law's coordinates per second: pixels, if it has no others
     prediction: Tensor  # (B, T-L, C, S, S)
 
 
 class PAIG(nn.Module):
-    """Physics as inverse graphics for one task; every part is chosen by the options of ``config``."""
+    """Physics as inverse graphics, made of the parts that are handed in.
 
-    def __init__(self, config: Config):
+    Args:
+        prior: corrects the estimated state; None: it stays as it is.
+        input_steps, pred_steps: L and P, frames.
+        refine_steps, refine_search: see :func:`pig_core.decoder.refine`; 0 steps: positions are the encoder's.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        velocity: Velocity,
+        prior: StartPrior | None,
+        physics: Dynamics,
+        input_steps: int,
+        pred_steps: int,
+        refine_steps: int = 0,
+        refine_search: float = 0.0,
+    ):
         super().__init__()
-        task = TASKS[config.task]
-        size, k, channels = task.image_size, task.n_objects, 3 if config.color else 1
-        self.input_steps, self.pred_steps = task.input_steps, task.pred_steps
-        if config.encoder_type == "mlp":
-            localiser = MaskedMLP(channels, size, config.mask_pooling)
-        else:
-            localiser = CenterOfMass(size)
-        unet = UNet(channels, k, config.unet_base, config.unet_poolings, config.unet_precision)
-        self.refine_steps, self.refine_search = config.refine_steps, config.refine_search
-        self.encoder = Encoder(unet, localiser, config.logit_gain, config.mask_background)
-        self.decoder = DECODERS[config.decoder_type](k, channels, size, config.coordinates, config.window_edge)
-        velocity = LinearVelocity if config.alt_vel else VELOCITIES[config.velocity_type]
-        self.velocity = velocity(task.input_steps, k, task.dt)
-        self.prior = StartPrior(task.input_steps, k) if config.start_prior else None
-        if config.cell_type == "task":
-            self.physics = PHYSICS[task.physics](task.dt, config.substeps, size, task.radius)
-        else:
-            self.physics = BLACK_BOXES[config.cell_type](k, config.recurrent_units, config.lstm_layers, size, task.dt)
-        self.separate = config.training_signal == "separate"
+        self.encoder, self.decoder, self.velocity, self.prior, self.physics = encoder, decoder, velocity, prior, physics
+        self.input_steps, self.pred_steps = input_steps, pred_steps
+        self.refine_steps, self.refine_search = refine_steps, refine_search
 
-    def forward(self, video: Tensor) -> Output:
-        """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L."""
+    def forward(self, video: Tensor, actions: Tensor | None = None, separate: bool = False) -> Output:
+        """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L.
+
+        Args:
+            actions: what acts from outside from each frame to the next, (B, T, A); None: nothing.
+            separate: the prediction's gradient does not reach encoder and decoder; the pictures are the same.
+        """
         steps = self.input_steps + self.pred_steps
         positions, masks = self.encode(video[:, :steps])
-        seen = positions.detach() if self.separate else positions
-        rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps)
-        if self.separate:  # the same pictures, but the decoder does not learn from the predicted ones
+        seen = positions.detach() if separate else positions
+        rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps, actions)
+        if separate:
             constants = {name: p.detach() for name, p in self.decoder.named_parameters()}
             drawn = functional_call(self.decoder, constants, rollout.flatten(0, 1))
             recons, prediction = self.decode(positions), drawn.unflatten(0, rollout.shape[:2])
@@ -90,14 +91,19 @@ class PAIG(nn.Module):
             positions = positions + (refined - positions).detach()
         return positions, masks
 
-    def predict(self, positions: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    def predict(self, positions: Tensor, steps: int, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Roll the physics out from the first L positions (B, L, K, 2): (B, steps, K, 2) positions, velocities."""
-        return self.physics.rollout(*self.state(positions), steps)
+        later = None if actions is None else actions[:, self.input_steps - 1 :]
+        coordinates, velocities = self.physics.rollout(*self.state(positions, actions), steps, later)
+        return self.physics.pose(coordinates), velocities
 
-    def state(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Position and velocity at frame L, (B, K, 2) each, pixels and pixels/s, from positions (B, L, K, 2)."""
-        pos, vel = self.velocity(positions, self.physics)
-        return (pos, vel) if self.prior is None else self.prior(pos, vel, self.physics)
+    def state(self, positions: Tensor, actions: Tensor | None = None) -> State:
+        """State at frame L, (B, K, D) each in the law's coordinates, from positions (B, L, K, 2) in pixels."""
+        coordinates = self.physics.coordinates(positions)
+        before = None if actions is None else actions[:, : self.input_steps - 1]
+        if self.prior is None:
+            return self.velocity(coordinates, self.physics, before)
+        return self.prior(*self.velocity.anchored(coordinates, self.physics, before), self.physics, before)
 
     def decode(self, positions: Tensor) -> Tensor:
         """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""
@@ -106,6 +112,17 @@ class PAIG(nn.Module):
     def appearance(self) -> tuple[Tensor, Tensor, Tensor]:
         """Contents (K, C, h, h), mask logits (K, 1, h, h) and the background (C, S, S)."""
         return *self.decoder.appearance(), self.decoder.background()
+
+
+def to_video(frames: Tensor, color: bool = True) -> Tensor:
+    """uint8 (..., H, W, 3) to float in [0, 1] as (..., C, H, W); C is 3, or 1 (the mean) if not ``color``.
+
+    The result is a view in the channels-last layout, which convolutions on a CPU like best.
+    """
+    video = frames.float() / 255.0
+    if not color:
+        video = video.mean(-1, keepdim=True)
+    return video.movedim(-1, -3)
 
 
 def frame_errors(images: Tensor, truth: Tensor) -> Tensor:

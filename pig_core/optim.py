@@ -44,22 +44,3 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "momentum": lambda groups, lr: SGD(groups, lr, momentum=0.9),
     "sgd": SGD,
 }
-
-
-def pack_optimizer(optimizer: Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers, as named tensors (copies)."""
-    return {
-        f"{index}.{name}": torch.as_tensor(value).clone()
-        for index, memory in optimizer.state_dict()["state"].items()
-        for name, value in memory.items()
-        if value is not None
-    }
-
-
-def unpack_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Give an optimiser back what :func:`pack_optimizer` took from one of the same kind and parameters."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

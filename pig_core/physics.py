@@ -1,53 +1,94 @@
-"""Differentiable physics: the same semi-implicit Euler step simulates the data and runs inside the model.
+"""A law of motion, differentiable: what simulates the data and runs inside the model is the same code.
 
-The data is made with the true parameters and 10 substeps a frame, the model learns the parameters with 5
-(paper-spec, section 3). Every step can be inverted exactly, so a rollout also runs backwards in time.
-Positions and velocities are (..., K, 2) tensors in pixels and pixels per second, any number of objects K.
+The data is made with the true constants and 10 Euler steps a frame, the model learns the constants with 5 (the
+authors' cells). States are positions and velocities, (..., K, 2), in pixels and pixels per second, any number of
+objects K; a law may have inner coordinates instead, (..., K, D), such as an angle. The laws are in
+:mod:`pig_core.laws`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Added to squared distances: keeps the gradient of the distance finite where two centres coincide.
-DISTANCE_EPS = 1e-8
-# Added by the authors' spring to the distance that the vector between two objects is divided by, pixels.
-DIRECTION_EPS = 1e-4
+States = tuple[np.ndarray, np.ndarray]  # positions and velocities, (n, K, D) each
 
 
-class WithParameters(nn.Module):
-    """What has physical parameters that can be read off, or, where ``parameter_names`` is empty, has none."""
+@dataclass(frozen=True)
+class Constant:
+    """One unknown of a law: where learning starts, and what kind of quantity it is."""
 
-    parameter_names: tuple[str, ...] = ()
+    start: float = 1.0
+    positive: bool = True  # learned as a logarithm, as in the authors' cells; otherwise as it is, of either sign
+    unit: str = ""
+    length_power: int = 0  # the power of the length scale that it grows with: 1 for a length, 3 for Newton's g
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a law has to know to start scenes of a task. Lengths are in pixels, speeds in pixels per second."""
+
+    n_objects: int
+    image_size: int
+    truth: Mapping[str, float]  # true constants, e.g. {"k": 4.0, "l": 6.0}
+    speed: float  # initial speed of each object
+    radius: float = 2.0  # of a disc; walls are this far from the centres
+    reach: float = 2.0  # from an object's centre to its edge
+
+
+class Dynamics(nn.Module):
+    """What carries a state on from frame to frame: a law of motion, or a black box that has no constants."""
+
+    constants: ClassVar[Mapping[str, Constant]] = {}
+    dimensions: ClassVar[int] = 2  # D, the coordinates of an object
+    reversible: ClassVar[bool] = False  # whether a step can be taken back exactly
+
+    def learned(self, name: str) -> nn.Parameter:
+        """What is learned of a constant: its logarithm, or, where it may have either sign, itself."""
+        return (self.logs if self.constants[name].positive else self.plain)[name]
 
     def value(self, name: str) -> Tensor:
-        """The physical parameter itself (positive), differentiable."""
-        return self.logs[name].exp()
+        """The constant itself, differentiable."""
+        return self.learned(name).exp() if self.constants[name].positive else self.learned(name)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All physical parameters, where the model is and differentiable."""
-        return {name: self.value(name) for name in self.parameter_names}
+        """All constants, where the model is and differentiable."""
+        return {name: self.value(name) for name in self.constants}
 
     def values(self) -> dict[str, float]:
-        """All physical parameters as plain numbers."""
+        """All constants as plain numbers."""
         return {name: value.item() for name, value in self.tensors().items()}
 
+    def coordinates(self, positions: Tensor) -> Tensor:
+        """Positions of consecutive frames, (B, T, K, 2) in pixels, to coordinates, (B, T, K, D)."""
+        return positions
 
-class Dynamics(WithParameters):
-    """Free motion without forces or walls; the base of every physics in ``PHYSICS``.
+    def pose(self, coordinates: Tensor) -> Tensor:
+        """Where coordinates (..., K, D) put the objects, (..., K, 2) in pixels."""
+        return coordinates
+
+
+class Law(Dynamics):
+    """Free motion without forces or walls; the base of every law of motion.
+
+    A law states its ``constants`` and overrides :meth:`acceleration`; the rest where it differs.
 
     Args:
         dt: time between two frames, seconds.
         substeps: Euler steps per frame.
         image_size: side of the image, pixels (where the walls are, if there are walls).
         radius: distance from wall to centre at which an object touches, pixels.
-        values: initial value of each name in ``parameter_names`` (1 where missing). Parameters are kept as
-            logarithms, as in the authors' cells, so that they stay positive.
+        values: of the constants; ``Constant.start`` where missing.
     """
+
+    reversible: ClassVar[bool] = True  # to be set to False where the acceleration depends on the velocity
+    n_actions: ClassVar[int] = 0  # numbers per frame that act from outside
 
     def __init__(
         self,
@@ -58,103 +99,84 @@ class Dynamics(WithParameters):
         values: Mapping[str, float] | None = None,
     ):
         super().__init__()
-        values = dict(values or {})
+        if unknown := set(values or {}) - set(self.constants):
+            raise ValueError(f"{type(self).__name__} has no constant {sorted(unknown)}; it has {list(self.constants)}")
         self.dt, self.substeps, self.image_size, self.radius = dt, substeps, image_size, radius
-        self.logs = nn.ParameterDict(
-            {name: nn.Parameter(torch.tensor(math.log(values.pop(name, 1.0)))) for name in self.parameter_names}
-        )
-        if values:
-            raise ValueError(f"{type(self).__name__} has no parameter {sorted(values)}; it has {self.parameter_names}")
+        self.logs, self.plain = nn.ParameterDict(), nn.ParameterDict()
+        for name, about in self.constants.items():
+            value = (values or {}).get(name, about.start)
+            group, number = (self.logs, math.log(value)) if about.positive else (self.plain, value)
+            group[name] = nn.Parameter(torch.tensor(float(number)))
 
-    def acceleration(self, pos: Tensor) -> Tensor | None:
-        """Acceleration (..., K, 2) in pixels/s^2, or None where no force acts."""
+    def acceleration(self, pos: Tensor, vel: Tensor, action: Tensor | None = None) -> Tensor | None:
+        """Acceleration (..., K, 2) in pixels/s^2, or None where no force acts.
+
+        Args:
+            action: what acts from outside during this frame, (..., ``n_actions``); None: nothing.
+        """
         return None
 
     def walls(self, pos: Tensor, vel: Tensor) -> tuple[Tensor, Tensor]:
-        """Position and velocity after the walls have had their say."""
+        """Position and velocity after reflection at the walls."""
         return pos, vel
 
-    def substep(self, pos: Tensor, vel: Tensor, h: float) -> tuple[Tensor, Tensor]:
+    @classmethod
+    def start(cls, task: Scene, rng: np.random.Generator, n: int) -> States:
+        """Random states of ``n`` scenes at frame 1: anywhere inside the walls, at the task's speed."""
+        pos = rng.uniform(task.radius, task.image_size - task.radius, (n, task.n_objects, 2))
+        return pos, task.speed * directions(rng, n, task.n_objects)
+
+    @classmethod
+    def accept(cls, task: Scene, path: np.ndarray) -> np.ndarray:
+        """Which simulated scenes are kept, (n,); ``path`` holds positions of all substeps of a frame, (n, s, K, 2)."""
+        flat = path.reshape(len(path), math.prod(path.shape[1:]))
+        return (flat.min(1) >= task.radius) & (flat.max(1) <= task.image_size - task.radius)
+
+    @classmethod
+    def actions(cls, task: Scene, rng: np.random.Generator, n: int, frames: int) -> np.ndarray:
+        """Random actions of ``n`` scenes, (n, frames, ``n_actions``): standard normal."""
+        return rng.standard_normal((n, frames, cls.n_actions))
+
+    def substep(self, pos: Tensor, vel: Tensor, h: float, action: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One semi-implicit Euler step of h seconds: velocity first, then position with the new velocity."""
-        acc = self.acceleration(pos)
+        acc = self.acceleration(pos, vel, action)
         if acc is not None:
             vel = vel + h * acc
         return self.walls(pos + h * vel, vel)
 
-    def substep_back(self, pos: Tensor, vel: Tensor, h: float) -> tuple[Tensor, Tensor]:
-        """The exact inverse of :meth:`substep`: position first, then velocity."""
+    def substep_back(self, pos: Tensor, vel: Tensor, h: float, action: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The exact inverse of :meth:`substep` of a reversible law: position first, then velocity."""
         pos, vel = self.walls(pos - h * vel, vel)
-        acc = self.acceleration(pos)
+        acc = self.acceleration(pos, vel, action)
         return pos, vel if acc is None else vel - h * acc
 
-    def rollout(self, pos: Tensor, vel: Tensor, steps: int, backwards: bool = False) -> tuple[Tensor, Tensor]:
+    def rollout(
+        self, pos: Tensor, vel: Tensor, steps: int, actions: Tensor | None = None, backwards: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """States of the ``steps`` frames after (before, if ``backwards``) the given one.
 
         Args:
-            pos, vel: state at one frame, (B, K, 2).
+            pos, vel: state at one frame, (B, K, D).
+            actions: what acts during each of the steps, in the order in which they are taken, (B, steps, n_actions).
         Returns:
-            positions and velocities, both (B, steps, K, 2), in the order in which they are reached.
+            positions and velocities, both (B, steps, K, D), in the order in which they are reached.
+        Raises:
+            ValueError: if a law that is not reversible is asked to run backwards.
         """
+        if backwards and not self.reversible:
+            raise ValueError(f"{type(self).__name__} cannot run backwards in time")
         step, h = (self.substep_back if backwards else self.substep), self.dt / self.substeps
         positions, velocities = [], []
-        for _ in range(steps):
+        for frame in range(steps):
+            action = None if actions is None else actions[:, frame]
             for _ in range(self.substeps):
-                pos, vel = step(pos, vel, h)
+                pos, vel = step(pos, vel, h, action)
             positions.append(pos)
             velocities.append(vel)
         return torch.stack(positions, 1), torch.stack(velocities, 1)
 
 
-def _pairs(pos: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors x_i - x_j between all objects, (..., K, K, 2), and their squared lengths, (..., K, K, 1)."""
-    d = pos.unsqueeze(-2) - pos.unsqueeze(-3)
-    x, y = d.square().split(1, -1)
-    return d, x + y + DISTANCE_EPS
-
-
-def _total(pull: Tensor) -> Tensor:
-    """Sum over the objects that pull, (..., K, K, 2) to (..., K, 2): for few objects faster than a reduction."""
-    first, *others = pull.unbind(-2)
-    for other in others:
-        first = first + other
-    return first
-
-
-class Spring(Dynamics):
-    """A spring between every two objects: F = k (|d| - 2 l) d/|d|, mass 1. ``l`` is HALF the rest length."""
-
-    parameter_names = ("k", "l")
-
-    def acceleration(self, pos: Tensor) -> Tensor:
-        d, square = _pairs(pos)
-        distance = square.sqrt()
-        # The authors guard the direction only. An object's vector to itself is 0, and so is its pull: no mask.
-        direction = d / (distance + DIRECTION_EPS)
-        return -self.value("k") * _total((distance - 2.0 * self.value("l")) * direction)
-
-
-class Gravity(Dynamics):
-    """Newtonian attraction between every two objects, mass 1: a_i = -g sum_j (x_i - x_j) / |x_i - x_j|^3.
-
-    As in the authors' cell the squared distance is kept in [0.1, 1e5] and the distance in [1, 170].
-    """
-
-    parameter_names = ("g",)
-
-    def acceleration(self, pos: Tensor) -> Tensor:
-        d, square = _pairs(pos)
-        distance = square.clamp(0.1, 1e5).sqrt().clamp(1.0, 170.0)
-        return -self.value("g") * _total(d / distance**3)
-
-
-class Bouncing(Dynamics):
-    """Free flight between four walls; objects do not see each other, nothing is to be learned."""
-
-    def walls(self, pos: Tensor, vel: Tensor) -> tuple[Tensor, Tensor]:
-        low, high = self.radius, self.image_size - self.radius
-        outside = (pos < low) | (pos > high)
-        mirrored = torch.where(pos < low, 2 * low - pos, torch.where(pos > high, 2 * high - pos, pos))
-        return mirrored, torch.where(outside, -vel, vel)
-
-
-PHYSICS: dict[str, type[Dynamics]] = {"spring": Spring, "gravity": Gravity, "bouncing": Bouncing}
+def directions(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Unit vectors (*shape, 2), uniform in angle."""
+    angle = rng.uniform(0, 2 * np.pi, shape)
+    return np.stack([np.cos(angle), np.sin(angle)], -1)

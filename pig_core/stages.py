@@ -1,6 +1,6 @@
 """What is trained, in which order, on what: the stages of a run.
 
-``paper`` has only the last stage (everything at once, on sequences). ``improved`` first learns to see on single
+The paper has only the last stage (everything at once, on sequences). ``improved`` first learns to see on single
 frames, then measures the physics on the positions that the trained encoder sees.
 Every batch depends on nothing but (seed, stage, step): a resumed run draws the same ones.
 """
@@ -14,12 +14,18 @@ import torch
 from torch import Tensor
 
 from .config import Config
-from .data.videos import to_video
 from .locality import CandidateHeads
-from .model import PAIG, image_loss, video_losses
-from .tasks import TASKS
+from .model import PAIG, image_loss, to_video, video_losses
 
 Losses = dict[str, Tensor]
+
+# What no recipe varies.
+LOCALITY_BATCH = 32  # single frames per step
+LOCALITY_LR = 4e-3
+LOCALITY_BALANCE = 20.0  # weight of an even share of the picture for each object, pixels^2
+MASK_CANDIDATES = 8  # sets of masks that learn side by side; the most local one is kept
+VISION_LR = 2e-3  # of the stages "decoder" and "vision"
+DYNAMICS_BATCH = 128  # sequences per step
 
 
 @dataclass(frozen=True)
@@ -56,35 +62,35 @@ def _single_frames(config: Config, frames: Tensor, stage: int, step: int, batch:
     return to_video(frames.flatten(0, 1)[index.to(frames.device, non_blocking=True)], config.color)
 
 
-def locality_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
-    """The encoder alone, before anything is drawn: each mask shall hold one compact part of the picture.
+def locality_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:
+    """The encoder alone, before anything is drawn: each mask should cover one compact region.
 
     Minimises the spread of the salient pixels in each mask (pixels^2) minus the entropy of the masks' shares, for
     several candidate heads of the U-Net side by side. The objects separate in seconds; without this stage two
     objects in one mask, or one in two, are local minima that some seeds never leave.
     """
-    candidates = CandidateHeads(model.encoder.unet, config.mask_candidates, _generator(config, 1, -1))
+    candidates = CandidateHeads(model.encoder.unet, MASK_CANDIDATES, _generator(config, 1, -1))
     background = model.decoder.background().detach()
 
     def losses(step: int) -> Losses:
-        images = _single_frames(config, frames, 1, step, config.locality_batch)
+        images = _single_frames(config, frames, 1, step, LOCALITY_BATCH)
         spread, share = candidates.spread_and_share(images, background, model.encoder.logit_gain)
         entropy = -(share * (share + 1e-6).log()).sum(-1)
-        return {"loss": (spread - config.locality_balance * entropy).mean(), "spread": spread.min()}
+        return {"loss": (spread - LOCALITY_BALANCE * entropy).mean(), "spread": spread.min()}
 
     def finish() -> None:
         candidates.keep_best(_single_frames(config, frames, 1, -2, 256), background, model.encoder.logit_gain)
 
-    groups = [{"params": list(candidates.parameters()), "lr": config.locality_lr}]
+    groups = [{"params": list(candidates.parameters()), "lr": LOCALITY_LR}]
     return Stage("locality", config.locality_steps, groups, losses, lambda step: 1.0, finish=finish)
 
 
-def decoder_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
+def decoder_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:
     """The decoder alone learns to draw what the encoder found: positions carry no gradient."""
     return _reconstruction_stage("decoder", model, config, frames, list(model.decoder.parameters()), 2)
 
 
-def vision_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
+def vision_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:
     """Encoder and decoder together on single frames, reconstruction only."""
     parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
     return _reconstruction_stage("vision", model, config, frames, parameters, 3)
@@ -105,16 +111,16 @@ def _reconstruction_stage(
         return {"loss": loss, "recons_loss": loss}
 
     schedule = _linear_decay(steps, 0.5, 0.05, warmup=10) if config.anneal_lr else lambda step: 1.0
-    return Stage(name, steps, [{"params": parameters, "lr": config.vision_lr}], losses, schedule)
+    return Stage(name, steps, [{"params": parameters, "lr": VISION_LR}], losses, schedule)
 
 
 @torch.no_grad()
-def encode_all(model: PAIG, config: Config, frames: Tensor, chunk: int = 20) -> Tensor:
+def encode_all(model: PAIG, color: bool, frames: Tensor, chunk: int = 20) -> Tensor:
     """Positions (N, T, K, 2), pixels, that the encoder sees in a video, uint8 (N, T, H, W, 3)."""
-    return torch.cat([model.encode(to_video(part, config.color))[0] for part in frames.split(chunk)])
+    return torch.cat([model.encode(to_video(part, color))[0] for part in frames.split(chunk)])
 
 
-def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
+def dynamics_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:
     """Velocity and physics on encoded positions, forwards to the predicted frames and back to the input frames.
 
     Forwards alone k and g come out some percent high: a slightly wrong velocity and they compensate. For the same
@@ -123,35 +129,57 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
     groups = _physics_groups(model, config, config.dynamics_lr, list(model.velocity.parameters()))
     schedule = _linear_decay(config.dynamics_steps, 0.5, 0.01) if config.anneal_lr else lambda step: 1.0
     steps = config.dynamics_steps if any(group["params"] for group in groups) else 0
-    if not steps and model.prior is None:  # fitted velocity, no parameters: nothing to learn
+    if not steps and model.prior is None:  # fitted velocity, no constants: nothing to learn
         return Stage("dynamics", 0, groups, lambda step: {}, schedule)
-    steps_in = model.input_steps
-    positions = encode_all(model, config, frames[: config.dynamics_sequences or None])  # (N, L+P, K, 2)
-    before, after = positions[:, : steps_in - 1].flip(1), positions[:, steps_in:]
+    steps_in, chosen = model.input_steps, slice(config.dynamics_sequences or None)
+    positions = model.physics.coordinates(encode_all(model, config.color, frames[chosen]))  # (N, L+P, K, D)
+    actions = None if actions is None else actions[chosen]
 
     def losses(step: int) -> Losses:
-        index = torch.randint(len(positions), (config.dynamics_batch,), generator=_generator(config, 4, step))
+        index = torch.randint(len(positions), (DYNAMICS_BATCH,), generator=_generator(config, 4, step))
         index = index.to(positions.device, non_blocking=True)
-        pos, vel = model.velocity(positions[index, :steps_in], model.physics)
-        ahead, _ = model.physics.rollout(pos, vel, after.shape[1])
-        loss = position_loss = (ahead - after[index]).square().sum((-2, -1)).mean()
-        if config.backward_loss:
-            back, _ = model.physics.rollout(pos, vel, before.shape[1], backwards=True)
-            loss = loss + config.backward_loss * (back - before[index]).square().sum((-2, -1)).mean()
+        seen, pushed = positions[index], None if actions is None else actions[index]
+        ahead, back = _both_ways(model, seen, pushed, config.backward_loss > 0)
+        loss = position_loss = (ahead - seen[:, steps_in:]).square().sum((-2, -1)).mean()
+        if back is not None:
+            before = seen[:, : steps_in - 1].flip(1)
+            loss = loss + config.backward_loss * (back - before).square().sum((-2, -1)).mean()
         return {"loss": loss, "position_loss": position_loss}
 
     @torch.no_grad()
     def finish() -> None:
         if model.prior is not None:
-            model.prior.learn(positions, *model.velocity(positions[:, :steps_in], model.physics), model.physics)
+            pushed = None if actions is None else actions[:, : steps_in - 1]
+            anchored = model.velocity.anchored(positions[:, :steps_in], model.physics, pushed)
+            model.prior.learn(positions, *anchored, model.physics, actions)
 
     return Stage("dynamics", steps, groups, losses, schedule, finish=finish)
 
 
-def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
+def _both_ways(model: PAIG, positions: Tensor, actions: Tensor | None, back: bool) -> tuple[Tensor, Tensor | None]:
+    """Rollouts, (B, ., K, D), of the frames after the first L and, if asked for, of those before frame L, latest first.
+
+    A law that cannot be taken back in time starts at frame 1 and meets the input frames on its way.
+    """
+    physics, steps_in = model.physics, model.input_steps
+    first, ahead = positions[:, :steps_in], positions.shape[1] - steps_in
+    before, after = (None, None) if actions is None else (actions[:, : steps_in - 1], actions[:, steps_in - 1 :])
+    if back and not physics.reversible:
+        pos, vel = model.velocity.anchored(first, physics, before)
+        path = torch.cat([pos.unsqueeze(1), physics.rollout(pos, vel, positions.shape[1] - 1, actions)[0]], 1)
+        return path[:, steps_in:], path[:, : steps_in - 1].flip(1)
+    pos, vel = model.velocity(first, physics, before)
+    rollout, _ = physics.rollout(pos, vel, ahead, after)
+    if not back:
+        return rollout, None
+    undone = None if before is None else before.flip(1)
+    return rollout, physics.rollout(pos, vel, steps_in - 1, undone, backwards=True)[0]
+
+
+def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:
     """The paper's training: all parameters, on sequences, pred_loss + autoencoder_loss * recons_loss.
 
-    (With ``training_signal`` separate the model itself keeps the prediction's gradient from encoder and decoder.)
+    With ``training_signal`` separate the prediction's gradient stops before encoder and decoder.
     """
     batch = min(config.batch_size, len(frames))
     per_epoch = len(frames) // batch  # an incomplete last batch is dropped
@@ -164,7 +192,9 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor) -> Stage:
             order[epoch] = torch.randperm(len(frames), generator=_generator(config, 5, epoch)).to(frames.device)
         index = order[epoch][i * batch : (i + 1) * batch]
         video = to_video(frames[index], config.color)
-        result = video_losses(model(video), video, model.input_steps, model.pred_steps)
+        pushed = None if actions is None else actions[index]
+        output = model(video, pushed, separate=config.training_signal == "separate")
+        result = video_losses(output, video, model.input_steps, model.pred_steps)
         loss = config.autoencoder_loss * result["recons_loss"]
         if config.training_signal != "autoencoder":
             loss = loss + result["pred_loss"]
@@ -185,16 +215,11 @@ def _physics_groups(model: PAIG, config: Config, lr: float, rest: list) -> list[
     return [{"params": rest, "lr": lr}, {"params": physics, "lr": lr * config.physics_lr_scale}]
 
 
-STAGES: dict[str, Callable[[PAIG, Config, Tensor], Stage]] = {
+# Name -> maker(model, options, training video uint8 (N, L+P, H, W, 3), actions (N, L+P, A) or None).
+STAGES: dict[str, Callable[[PAIG, Config, Tensor, Tensor | None], Stage]] = {
     "locality": locality_stage,
     "decoder": decoder_stage,
     "vision": vision_stage,
     "dynamics": dynamics_stage,
     "joint": joint_stage,
 }
-
-
-def training_frames(config: Config, frames: Tensor) -> Tensor:
-    """The part of the training video that is learned from: the first L+P frames of each sequence."""
-    task = TASKS[config.task]
-    return frames[:, : task.input_steps + task.pred_steps]

@@ -1,67 +1,107 @@
 """The five tasks of the paper: what moves, how it is filmed, what is true.
 
-A task is facts only; how it is learned lives in :mod:`pig_core.config`, how it is simulated in
-:mod:`pig_core.data.simulate`. The true parameters are used to make the data and to judge a run, never to train.
+A task is a value of facts only, handed to whoever needs it; how it is learned lives in :mod:`pig_core.config`, how its
+scenes start in its law. The true constants are used to make the data and to judge a run, never to train.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-
-@dataclass(frozen=True)
-class Task:
-    """One of the paper's data sets. Lengths are in pixels, times in seconds, steps in frames."""
-
-    n_objects: int
-    image_size: int
-    physics: str  # key of pig_core.physics.PHYSICS
-    truth: Mapping[str, float]  # true physical parameters, e.g. {"k": 4.0, "l": 6.0}
-    speed: float  # initial speed of each object
-    files: str  # authors' file name; {T} frames and one field per true parameter
-    input_steps: int = 4  # L: frames the velocity is estimated from
-    pred_steps: int = 6  # P: frames predicted in training
-    train_length: int = 12  # T of the training file
-    test_length: int = 30  # T of the long test file
-    dt: float = 0.3  # time between two frames
-    radius: float = 2.0  # of a disc; walls are this far from the centres
-    half_pane: bool = False  # training shows the discs in the left half of the image only
-    sprite: str = "disc"  # what an object looks like: key of pig_core.render.SPRITES
-    pred_threshold: float = 3.0  # the authors' sign that velocities and physics are learned
-
+from .common.errors import ConfigError
+from .laws.bouncing import Bouncing
+from .laws.gravity import Gravity
+from .laws.spring import Spring
+from .physics import Law, Scene
 
 # The authors' sign that the objects are discovered, the same for every task.
 RECONS_THRESHOLD = 1.5
 
 
-def _truth(**values: float) -> Mapping[str, float]:
-    return MappingProxyType(values)
+@dataclass(frozen=True, kw_only=True)
+class Task(Scene):
+    """One kind of video. Lengths are in pixels, times in seconds, steps in frames."""
+
+    name: str
+    title: str  # for people
+    law: type[Law]
+    files: str = ""  # the authors' file name; {T} frames and one field per true constant
+    input_steps: int = 4  # L: frames the velocity is estimated from
+    pred_steps: int = 6  # P: frames predicted in training
+    train_length: int = 12  # T of the training file
+    test_length: int = 30  # T of the long test file
+    dt: float = 0.3  # time between two frames
+    half_pane: bool = False  # training shows the discs in the left half of the image only
+    sprite: str = "disc"  # what an object looks like: key of pig_core.data.draw.SPRITES
+    pred_threshold: float = 3.0  # the authors' sign that velocities and physics are learned
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "truth", MappingProxyType(dict(self.truth)))
+        if self.truth.keys() != self.law.constants.keys():
+            raise ConfigError(f"{self.name} needs true values of {list(self.law.constants)}, got {list(self.truth)}")
+
+    @property
+    def seen_steps(self) -> int:
+        """Frames of a sequence that training looks at: L + P."""
+        return self.input_steps + self.pred_steps
+
+    def physics(self, substeps: int, values: Mapping[str, float] | None = None) -> Law:
+        """The task's law between its frames, with ``substeps`` Euler steps each."""
+        return self.law(self.dt, substeps, self.image_size, self.radius, values)
+
+    def with_truth(self, text: str) -> Task:
+        """The same task with other true constants, e.g. "k=2.5,l=7"; what is not named stays.
+
+        Raises:
+            ConfigError: for a constant that the law does not have, or a value that it cannot have.
+        """
+        truth = dict(self.truth)
+        for part in filter(None, text.replace(" ", "").split(",")):
+            name, _, number = part.partition("=")
+            try:
+                value = float(number)
+            except ValueError:
+                value = math.nan
+            kind = self.law.constants.get(name)
+            if kind is None or not math.isfinite(value) or (kind.positive and value <= 0):
+                allowed = ", ".join(
+                    f"{n}=<{'positive ' * c.positive}number>" for n, c in self.law.constants.items()
+                )  # fmt: skip
+                raise ConfigError(
+                    f"truth has {part!r}; {self.name} allows {allowed or 'nothing: the task has no parameters'}"
+                )
+            truth[name] = value
+        return replace(self, truth=truth)
 
 
 TASKS: dict[str, Task] = {
-    "bouncing_balls": Task(
-        n_objects=2, image_size=32, physics="bouncing", truth=_truth(), speed=8.0,
-        files="bouncing/color_bounce_vx8_vy8_sl{T}_r2.npz",
-    ),
-    "spring_color": Task(
-        n_objects=2, image_size=32, physics="spring", truth=_truth(k=4.0, l=6.0), speed=8.0,
-        files="spring_color/color_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
-    ),
-    "spring_color_half": Task(
-        n_objects=2, image_size=32, physics="spring", truth=_truth(k=4.0, l=6.0), speed=4.0,
-        files="spring_color_half/color_spring_vx4_vy4_sl{T}_r2_k{k}_e{l}_halfpane.npz",
-        half_pane=True,
-    ),
-    "mnist_spring_color": Task(
-        n_objects=2, image_size=64, physics="spring", truth=_truth(k=2.0, l=12.0), speed=8.0,
-        files="mnist_spring_color/color_mnist_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
-        input_steps=3, pred_steps=7, sprite="digit", pred_threshold=30.0,
-    ),
-    "3bp_color": Task(
-        n_objects=3, image_size=36, physics="gravity", truth=_truth(g=60.0), speed=2.0,
-        files="3bp_color/color_3bp_vx2_vy2_sl{T}_r2_g{g}_m1_dt05.npz",
-        pred_steps=12, train_length=20, test_length=40, dt=0.5,
-    ),
+    task.name: task
+    for task in (
+        Task(
+            name="bouncing_balls", title="bouncing balls", law=Bouncing, truth={}, n_objects=2, image_size=32,
+            speed=8.0, files="bouncing/color_bounce_vx8_vy8_sl{T}_r2.npz",
+        ),
+        Task(
+            name="spring_color", title="spring", law=Spring, truth={"k": 4.0, "l": 6.0}, n_objects=2, image_size=32,
+            speed=8.0, files="spring_color/color_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
+        ),
+        Task(
+            name="spring_color_half", title="spring, half", law=Spring, truth={"k": 4.0, "l": 6.0}, n_objects=2,
+            image_size=32, speed=4.0, files="spring_color_half/color_spring_vx4_vy4_sl{T}_r2_k{k}_e{l}_halfpane.npz",
+            half_pane=True,
+        ),
+        Task(
+            name="mnist_spring_color", title="digits", law=Spring, truth={"k": 2.0, "l": 12.0}, n_objects=2,
+            image_size=64, speed=8.0, files="mnist_spring_color/color_mnist_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
+            input_steps=3, pred_steps=7, sprite="digit", reach=11.0, pred_threshold=30.0,
+        ),
+        Task(
+            name="3bp_color", title="three bodies", law=Gravity, truth={"g": 60.0}, n_objects=3, image_size=36,
+            speed=2.0, files="3bp_color/color_3bp_vx2_vy2_sl{T}_r2_g{g}_m1_dt05.npz",
+            pred_steps=12, train_length=20, test_length=40, dt=0.5,
+        ),
+    )
 }  # fmt: skip

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..physics import WithParameters
+from ..physics import Dynamics
 
 
-class BlackBox(WithParameters):
-    """What stands in for :class:`pig_core.physics.Dynamics` without having a physical parameter.
+class BlackBox(Dynamics):
+    """What stands in for :class:`pig_core.physics.Law` without having a constant; it knows no actions.
 
     Args:
         n_objects: number of objects.
@@ -31,8 +31,8 @@ class LSTMDynamics(BlackBox):
         self.lstm = nn.LSTM(4 * n_objects, units, layers, batch_first=True)
         self.state = nn.Linear(units, 4 * n_objects)
 
-    def rollout(self, pos: Tensor, vel: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """As :meth:`pig_core.physics.Dynamics.rollout`, forwards only."""
+    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: None = None) -> tuple[Tensor, Tensor]:
+        """As :meth:`pig_core.physics.Law.rollout`, forwards only."""
         now = torch.cat([pos.flatten(1), vel.flatten(1)], 1) / self.scale - 1  # (B, 4 K)
         memory, frames = None, []
         for _ in range(steps):
@@ -55,8 +55,8 @@ class InteractionNetwork(BlackBox):
         self.relation = _relu_mlp(5, units, units)
         self.object = _relu_mlp(4 + units, units, 4)
 
-    def rollout(self, pos: Tensor, vel: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """As :meth:`pig_core.physics.Dynamics.rollout`, forwards only."""
+    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: None = None) -> tuple[Tensor, Tensor]:
+        """As :meth:`pig_core.physics.Law.rollout`, forwards only."""
         pos, vel = pos / self.scale - 1, vel * self.dt / self.scale  # velocities as steps per frame
         different = ~torch.eye(pos.shape[1], dtype=torch.bool, device=pos.device)
         positions, velocities = [], []

@@ -8,15 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..config import Config
 from ..model import Output
-from ..physics import WithParameters
-from ..tasks import TASKS
+from ..physics import Dynamics
 
 CODE = 256  # numbers that describe one frame
 
 
-class LatentDynamics(WithParameters):
+class LatentDynamics(Dynamics):
     """Codes of the first L frames to codes of all that follow."""
 
     def __init__(self, units: int, layers: int):
@@ -37,21 +35,25 @@ class LatentDynamics(WithParameters):
 
 
 class VideoLSTM(nn.Module):
-    """Convolutional encoder, LSTM on the codes, convolutional decoder."""
+    """Convolutional encoder, LSTM on the codes, convolutional decoder.
+
+    Args:
+        size: side of the image, pixels.
+        input_steps, pred_steps: L and P.
+        units, layers: width and depth of the LSTM.
+    """
 
     prior = None
 
-    def __init__(self, config: Config):
+    def __init__(self, channels: int, size: int, input_steps: int, pred_steps: int, units: int, layers: int):
         super().__init__()
-        task = TASKS[config.task]
-        size, channels = task.image_size, 3 if config.color else 1
-        self.input_steps, self.pred_steps = task.input_steps, task.pred_steps
+        self.input_steps, self.pred_steps = input_steps, pred_steps
         small = size // 4
         self.encoder = nn.Sequential(
             nn.Conv2d(channels, 32, 3, 2, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, padding=1), nn.ReLU(),
             nn.Flatten(), nn.Linear(64 * small**2, CODE),
         ).to(memory_format=torch.channels_last)  # fmt: skip
-        self.physics = LatentDynamics(config.recurrent_units, config.lstm_layers)
+        self.physics = LatentDynamics(units, layers)
         self.shape = (channels, size, size)
         # Twice the size by a shuffle of four times as many channels: cheaper than convolving the large image.
         self.decoder = nn.Sequential(
@@ -60,8 +62,8 @@ class VideoLSTM(nn.Module):
             nn.Conv2d(32, 4 * channels, 3, padding=1), nn.PixelShuffle(2),
         ).to(memory_format=torch.channels_last)  # fmt: skip
 
-    def forward(self, video: Tensor) -> Output:
-        """As :meth:`pig_core.model.PAIG.forward`, with no objects (K = 0)."""
+    def forward(self, video: Tensor, actions: None = None, separate: bool = False) -> Output:
+        """As :meth:`pig_core.model.PAIG.forward`, with no objects (K = 0); everything learns from everything."""
         steps, ahead = self.input_steps + self.pred_steps, video.shape[1] - self.input_steps
         seen = video[:, :steps]
         codes = self.encoder(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])  # (B, L+P, CODE)

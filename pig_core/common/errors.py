@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 
@@ -31,16 +30,11 @@ class RunError(PigError):
     """A run cannot start or its results cannot be written or read."""
 
 
-def command_line(main: Callable[..., None]) -> Callable[..., int]:
-    """Decorator of a module's ``main``: it returns the exit status, 0, or 2 after one sentence on what was wrong."""
-
-    @functools.wraps(main)
-    def run(*arguments: object) -> int:
-        try:
-            main(*arguments)
-        except (PigError, OSError) as error:  # a full disk says in one sentence, too, what is wrong
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            return 2
-        return 0
-
-    return run
+def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
+    """Call a program; returns its exit status: 0, or 2 after one sentence on what was wrong."""
+    try:
+        main(*arguments)
+    except (PigError, OSError) as error:  # a full disk says in one sentence, too, what is wrong
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -19,6 +19,26 @@ def project_root() -> Path:
     return root if (root / "pyproject.toml").is_file() else Path.cwd()
 
 
+def data_folder() -> Path:
+    """Where data files are simulated, and those of the authors may be put."""
+    return project_root() / "data" / "datasets"
+
+
+def runs_folder() -> Path:
+    """Where runs without a folder of their own are kept: ``<task>/<recipe>-s<seed>``."""
+    return project_root() / "reports" / "runs"
+
+
+def results_folder() -> Path:
+    """Where the results that come with the project are."""
+    return project_root() / "reports" / "results"
+
+
+def weights_folder() -> Path:
+    """Where the weights that come with the project are: ``<task>.safetensors``."""
+    return results_folder() / "weights"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder; renamed to ``path`` if the block succeeds, removed if it fails.

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 import math
-import types
+import typing
+from collections.abc import Mapping
 
 from .errors import ConfigError
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
+# What an option shapes. All but the last decide on what comes out; "run" only on where, and on what is shown meanwhile.
+PARTS = ("model", "data", "training", "run")
+
+
 def option(
+    part: str,
     default,
     help: str,
     *,
@@ -20,26 +27,71 @@ def option(
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
+    before: object = None,
 ):
-    """A field of :class:`pig_core.config.Config` with its meaning and the values it may have."""
-    return dataclasses.field(
-        default=default, metadata={"help": help, "choices": choices, "least": least, "above": above, "most": most}
-    )
+    """A field of :class:`pig_core.config.Config`: its part, its meaning and the values it may have.
+
+    Args:
+        part: one of ``PARTS``.
+        before: the value that does what was done before the option existed; None: the default does.
+    """
+    about = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
+    before = default if before is None else before
+    return dataclasses.field(default=default, metadata={"part": part, "before": before, **about})
 
 
-def checked(field: dataclasses.Field, value: object, kind: type) -> object:
-    """``value`` if the option, of type ``kind``, allows it (a whole number becomes a float where one is wanted).
+def differing(ours: object, theirs: object, *parts: str) -> list[str]:
+    """Names of the options of some parts in which two sets of options are not equal."""
+    fields = (field for field in dataclasses.fields(ours) if field.metadata["part"] in parts)
+    return [field.name for field in fields if getattr(ours, field.name) != getattr(theirs, field.name)]
 
+
+def parser_of(kind: type, program: str, about: str, hidden: Mapping[str, object]) -> argparse.ArgumentParser:
+    """A command line whose options are the fields of a dataclass; what is not given is None.
+
+    Args:
+        hidden: options that are accepted but not explained, with values of their types.
+    """
+    parser = argparse.ArgumentParser(program, description=about, allow_abbrev=False)
+    kinds = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        type_ = kinds[field.name]
+        parser.add_argument(
+            f"--{field.name}",
+            type=_truth_value if type_ is bool else type_,
+            metavar=type_.__name__,
+            help=f"{described(field)}; default of improved: {field.default!r}",
+        )
+    for name, value in hidden.items():
+        parser.add_argument(f"--{name}", type=type(value), help=argparse.SUPPRESS)
+    return parser
+
+
+def described(field: dataclasses.Field) -> str:
+    """What an option means, and its choices."""
+    choices = ", ".join(map(str, field.metadata["choices"]))
+    return field.metadata["help"] + (f" ({choices})" if choices else "")
+
+
+def _truth_value(text: str) -> bool:
+    values = {"true": True, "false": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"must be True or False, got {text!r}")
+    return values[text.lower()]
+
+
+def checked(name: str, value: object, kind: type, rules: Mapping[str, object]) -> object:
+    """``value`` if the option ``name``, of type ``kind``, allows it; a whole number may become a float.
+
+    Args:
+        rules: the metadata of the option's field.
     Raises:
         ConfigError: that says what is allowed.
     """
-    rules = field.metadata
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ConfigError(
-            f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r} ({type(value).__name__})"
-        )
+        raise ConfigError(f"{name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r} ({type(value).__name__})")
     wrong = (
         (rules["choices"] and value not in rules["choices"])
         or (kind is float and not math.isfinite(value))
@@ -50,11 +102,11 @@ def checked(field: dataclasses.Field, value: object, kind: type) -> object:
     if wrong:
         near = difflib.get_close_matches(str(value), rules["choices"], 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"{field.name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r}{hint}")
+        raise ConfigError(f"{name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r}{hint}")
     return value
 
 
-def _allowed(rules: types.MappingProxyType) -> str:
+def _allowed(rules: Mapping[str, object]) -> str:
     if rules["choices"]:
         return " out of " + ", ".join(rules["choices"])
     if rules["least"] is not None:

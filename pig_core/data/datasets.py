@@ -1,4 +1,4 @@
-"""Every data file at once, one process per core: ``python -m pig_core.data.datasets [task ...]`` or ``make data``.
+"""Every data file at once, one process per core: ``python -m pig_core data [task ...]`` or ``make data``.
 
 Nothing needs this: a run simulates the two files of its task itself, if they are not there.
 """
@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
 
-from ..common.errors import command_line
 from ..common.machine import keep_freed_memory
 from ..common.progress import Progress
 from ..config import Config, make_config
@@ -59,17 +57,12 @@ def _one_thread() -> None:
     keep_freed_memory()
 
 
-@command_line
 def main(arguments: list[str] | None = None) -> None:
     """Make the data files of the tasks that are named."""
-    parser = argparse.ArgumentParser("python -m pig_core.data.datasets", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m pig_core data", description=__doc__.splitlines()[0])
     parser.add_argument(
         "tasks", nargs="*", metavar="task", help=f"which ones; all if none is named ({', '.join(TASKS)})"
     )
     parser.add_argument("--data_dir", help=Config.__dataclass_fields__["data_dir"].metadata["help"])
     given = parser.parse_args(arguments)
     make_all(given.tasks or list(TASKS), data_dir=given.data_dir)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

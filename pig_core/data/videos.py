@@ -1,14 +1,17 @@
 """Data files: the authors' npz layout, made by simulation where they are missing, checked before use.
 
-A file holds ``train_x``, ``valid_x`` and ``test_x``, uint8 (N, T, H, W, 3). Ours also hold ``*_pos``, the
-simulator's positions (N, T, K, 2) in pixels: they judge a run, training never reads them.
+A file holds ``train_x``, ``valid_x`` and ``test_x``, uint8 (N, T, H, W, 3). Ours also hold ``*_pos``, the simulator's
+positions (N, T, K, 2) in pixels: they judge a run, training never reads them. Where a law knows actions there are
+``*_actions``, (N, T, A), too. Where a function takes a ``task``, None stands for the catalogue's of the options' name.
 """
 
 from __future__ import annotations
 
+import inspect
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ..common.errors import DataError
-from ..common.files import project_root, replacing
-from ..config import Config
+from ..common.files import data_folder, replacing
+from ..config import Config, task_of
 from ..tasks import TASKS, Task
 from .draw import SPRITES
 from .simulate import simulate
@@ -26,35 +29,66 @@ SPLITS = ("train", "valid", "test")
 CHUNK = 100  # sequences rendered and written at a time; bounds the memory
 
 
-def data_path(config: Config, length: int) -> Path:
-    """Where the file with sequences of ``length`` frames is, under the authors' name for it."""
-    folder = Path(config.data_dir) if config.data_dir else project_root() / "data" / "datasets"
-    fields = {name: f"{value:g}" for name, value in config.true_parameters().items()}
-    return folder / TASKS[config.task].files.format(T=length, **fields)
+def data_path(config: Config, length: int, task: Task | None = None) -> Path:
+    """Where the file with sequences of ``length`` frames is: for the five tasks under the authors' name for it."""
+    task = task_of(config, task)
+    values = {name: f"{value:g}" for name, value in task.truth.items()}
+    known = TASKS.get(task.name)
+    if known and replace(known, truth=task.truth) == task:
+        name = task.files.format(T=length, **values)
+    else:  # a name that no other task, and no other form of this one, has
+        constants = "".join(f"_{name}{value}" for name, value in values.items())
+        name = f"{task.name}/sl{length}{constants}_{_digest(task):08x}.npz"
+    return (Path(config.data_dir) if config.data_dir else data_folder()) / name
 
 
-def make_file(path: Path, task: Task, truth: dict[str, float], length: int, sizes: dict[str, int]) -> None:
+def _digest(task: Task) -> int:
+    """A number that changes with the task's facts and with the code of its law."""
+    facts = {field.name: getattr(task, field.name) for field in fields(task) if field.name not in ("law", "truth")}
+    try:
+        law = inspect.getsource(task.law)
+    except (OSError, TypeError):  # written where no source is kept
+        law = task.law.__qualname__
+    return zlib.crc32(f"{sorted(facts.items())} {law}".encode())
+
+
+def make_file(path: Path, task: Task, length: int, sizes: dict[str, int]) -> None:
     """Simulate, render and write one data file; the same arguments give the same file.
 
     Args:
         length: frames per sequence.
         sizes: number of sequences for each of ``SPLITS``.
     """
-    draw = SPRITES[task.sprite]
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for split in SPLITS:
             rng = np.random.default_rng([zlib.crc32(path.name.encode()), SPLITS.index(split)])
             crossing = task.half_pane and split == "test" and length == task.test_length
-            pos, _ = simulate(task, truth, sizes[split], length, rng, crossing)
-            n, size = len(pos), task.image_size
+            scenes, size = simulate(task, sizes[split], length, rng, crossing), task.image_size
+            shape = (*scenes.positions.shape[:2], size, size, 3)
+            _write_array(file, f"{split}_x", np.dtype(np.uint8), shape, _drawn(task, scenes.positions))
+            for name, array in (("pos", scenes.positions), ("actions", scenes.actions)):
+                if array is not None:
+                    array = array.astype(np.float32)
+                    _write_array(file, f"{split}_{name}", array.dtype, array.shape, [array])
 
-            def frames(pos: np.ndarray = pos, size: int = size) -> Iterator[np.ndarray]:
-                for i in range(0, len(pos), CHUNK):
-                    part = pos[i : i + CHUNK]
-                    yield draw(part.reshape(-1, *part.shape[2:]), size, task.radius)
 
-            _write_array(file, f"{split}_x", np.dtype(np.uint8), (n, length, size, size, 3), frames())
-            _write_array(file, f"{split}_pos", np.dtype(np.float32), pos.shape, [pos.astype(np.float32)])
+def _drawn(task: Task, positions: np.ndarray) -> Iterator[np.ndarray]:
+    """Frames of positions (N, T, K, 2), some sequences at a time: (n T, S, S, 3) uint8."""
+    for start in range(0, len(positions), CHUNK):
+        part = positions[start : start + CHUNK]
+        yield SPRITES[task.sprite](part.reshape(-1, *part.shape[2:]), task.image_size, task.radius)
+
+
+def example_videos(task: Task, n: int = 8) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Fresh test videos, made in a second: uint8 (n, T, H, W, 3), positions (n, T, K, 2) in pixels, actions (n, T, A).
+
+    They follow the rules of the long test file but are none of its videos.
+    """
+    rng = np.random.default_rng(zlib.crc32(b"examples"))
+    scenes = simulate(task, n, task.test_length, rng, crossing=task.half_pane)
+    frames = torch.from_numpy(np.concatenate([*_drawn(task, scenes.positions)])).unflatten(0, (n, -1))
+    actions = None if scenes.actions is None else torch.from_numpy(scenes.actions).float()
+    return frames, torch.from_numpy(scenes.positions.astype(np.float32)), actions
 
 
 def _write_array(file: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], parts) -> None:
@@ -66,13 +100,14 @@ def _write_array(file: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple
             member.write(np.ascontiguousarray(part).data)
 
 
-def ensure_file(config: Config, length: int) -> Path:
+def ensure_file(config: Config, length: int, task: Task | None = None) -> Path:
     """The path of the data file with ``length`` frames, simulated first if it may be and is not there.
 
     Raises:
-        DataError: if the file is missing from a folder that the user named.
+        DataError: if the file is missing from a folder that the user named, or holds another number of sequences.
     """
-    path = data_path(config, length)
+    task = task_of(config, task)
+    path = data_path(config, length, task)
     sizes = {"train": config.n_train, "valid": config.n_eval, "test": config.n_eval}
     if path.is_file():
         for split, held in _simulated_sizes(path).items():
@@ -88,7 +123,7 @@ def ensure_file(config: Config, length: int) -> Path:
             "or leave data_dir empty to use simulated data"
         )
     print(f"simulating {path.name}", flush=True)
-    make_file(path, TASKS[config.task], config.true_parameters(), length, sizes)
+    make_file(path, task, length, sizes)
     return path
 
 
@@ -133,18 +168,18 @@ def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type
     return array
 
 
-def load_frames(config: Config, split: str, length: int) -> Tensor:
+def load_frames(config: Config, split: str, length: int, task: Task | None = None) -> Tensor:
     """Video of one split, uint8 (N, T, H, W, 3) on the CPU; ``datapoints`` limits the training split.
 
     Raises:
         DataError: see :func:`load_array`; also if the sequences are shorter than the model needs.
     """
-    task = TASKS[config.task]
-    path = ensure_file(config, length)
+    task = task_of(config, task)
+    path = ensure_file(config, length, task)
     size = task.image_size
     frames = load_array(path, f"{split}_x", (None, None, size, size, 3), np.uint8)
     # A longer file must hold frames to extrapolate to.
-    needed = task.input_steps + task.pred_steps + (length > task.train_length)
+    needed = task.seen_steps + (length > task.train_length)
     if frames.shape[1] < needed:
         raise DataError(f"{split}_x in {path} has {frames.shape[1]} frames a sequence, {config.task} needs {needed}")
     if split == "train" and config.datapoints:
@@ -152,21 +187,22 @@ def load_frames(config: Config, split: str, length: int) -> Tensor:
     return torch.from_numpy(frames)
 
 
-def load_positions(config: Config, split: str, length: int) -> Tensor | None:
+def load_positions(config: Config, split: str, length: int, task: Task | None = None) -> Tensor | None:
     """The simulator's positions (N, T, K, 2), pixels, for evaluation only; None where the file has none."""
-    path = ensure_file(config, length)
+    task = task_of(config, task)
+    path = ensure_file(config, length, task)
     with np.load(path, allow_pickle=False) as file:
         if f"{split}_pos" not in file.files:
             return None
-    return torch.from_numpy(load_array(path, f"{split}_pos", (None, None, TASKS[config.task].n_objects, 2), np.float32))
+    return torch.from_numpy(load_array(path, f"{split}_pos", (None, None, task.n_objects, 2), np.float32))
 
 
-def to_video(frames: Tensor, color: bool = True) -> Tensor:
-    """uint8 (..., H, W, 3) to float in [0, 1] as (..., C, H, W); C is 3, or 1 (the mean) if not ``color``.
-
-    The result is a view in the channels-last layout, which convolutions on a CPU like best.
-    """
-    video = frames.float() / 255.0
-    if not color:
-        video = video.mean(-1, keepdim=True)
-    return video.movedim(-1, -3)
+def load_actions(config: Config, split: str, length: int, task: Task | None = None) -> Tensor | None:
+    """What acts from outside from each frame to the next, (N, T, A); None for a law that knows no actions."""
+    task = task_of(config, task)
+    if not task.law.n_actions:
+        return None
+    path = ensure_file(config, length, task)
+    actions = load_array(path, f"{split}_actions", (None, None, task.law.n_actions), np.float32)
+    limit = config.datapoints if split == "train" and config.datapoints else None
+    return torch.from_numpy(actions[:limit])

@@ -6,15 +6,21 @@ trajectory's change with a parameter is what no other state could have done (Gau
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..physics import PHYSICS, Dynamics
-from ..runs.trained import Published
-from ..tasks import TASKS, Task
-from ..velocity import fit_state, path_through
+from ..data.simulate import simulate
+from ..gauss_newton import differences, solve
+from ..model import PAIG
+from ..physics import Law
+from ..state import fit_state, path_through
+from ..tasks import Task
+from .evaluate import Evaluation
 
 PROBE = 1e-4  # pixels, pixels per frame and logarithms of parameters that a trajectory is probed with (float64)
 ROUNDS = 4  # Gauss-Newton steps from the learned values; from twice or half a value they suffice, too
@@ -31,25 +37,26 @@ class Estimate:
 
 
 def estimate(
-    positions: Tensor, task: Task, learned: dict[str, float], at: int, substeps: int = 5
+    positions: Tensor, task: Task, learned: Mapping[str, float], substeps: int = 5, actions: Tensor | None = None
 ) -> dict[str, Estimate]:
-    """Physical parameters with their spread from positions alone.
+    """Constants with their spread from positions alone.
 
     Args:
         positions: (N, T, K, 2) as an encoder sees them, pixels.
         learned: values to start from.
-        at: index of the frame whose state is projected out.
+        actions: (N, T, A), for a law that knows some.
     """
-    positions = positions.double()
     names, values = list(learned), dict(learned)
+    positions = task.physics(substeps).coordinates(positions.double())
+    actions = None if actions is None else actions[:, : positions.shape[1]].double()
     for _ in range(ROUNDS):
-        physics = PHYSICS[task.physics](task.dt, substeps, task.image_size, task.radius, values).double()
-        residual, change = _profile(positions, at, physics, names)  # (N, M), (N, M, p)
-        information = change.mT @ change  # (N, p, p)
-        push = (change.mT @ residual.unsqueeze(-1)).squeeze(-1)  # (N, p)
-        step = torch.linalg.solve(information.sum(0), push.sum(0))
-        values = {name: values[name] * step[i].exp().item() for i, name in enumerate(names)}
-    n, observed, unknown = len(positions), residual.shape[1], 2 * positions.shape[2] * 2
+        physics = task.physics(substeps, values).double()
+        residual, change = _profile(positions, task.input_steps - 1, physics, actions)  # (N, M), (N, M, p)
+        for name, step in zip(names, solve(change.flatten(0, 1), residual.flatten()).tolist(), strict=True):
+            values[name] = values[name] * math.exp(step) if task.law.constants[name].positive else values[name] + step
+    information = change.mT @ change  # (N, p, p)
+    push = (change.mT @ residual.unsqueeze(-1)).squeeze(-1)  # (N, p)
+    n, observed, unknown = len(positions), residual.shape[1], 2 * positions.shape[2] * positions.shape[3]
     variance = residual.square().sum() / (n * (observed - unknown) - len(names))
     laplace = (variance * torch.linalg.inv(information.sum(0))).diagonal().sqrt()
     generator = torch.Generator().manual_seed(0)
@@ -60,41 +67,54 @@ def estimate(
         torch.einsum("bn,npq->bpq", counts, information), torch.einsum("bn,np->bp", counts, push).unsqueeze(-1)
     )
     scatter = again.squeeze(-1).std(0)
+    slope = {name: value if task.law.constants[name].positive else 1.0 for name, value in values.items()}
     return {
-        name: Estimate(values[name], values[name] * laplace[i].item(), values[name] * scatter[i].item())
+        name: Estimate(values[name], abs(slope[name]) * laplace[i].item(), abs(slope[name]) * scatter[i].item())
         for i, name in enumerate(names)
     }
 
 
-def of_model(published: Published) -> dict[str, Estimate]:
-    """Estimates from the positions that a trained model sees in its example videos, in the frames training uses."""
-    task = TASKS[published.config.task]
-    positions = torch.from_numpy(published.evaluation.positions)
-    learned = published.model.physics.values()
-    return estimate(positions, task, learned, task.input_steps - 1, published.config.substeps)
+def of_model(evaluation: Evaluation, model: PAIG, task: Task) -> dict[str, Estimate]:
+    """Estimates from the positions that a trained model sees in the videos it was evaluated on, in its first frames."""
+    positions, learned = torch.from_numpy(evaluation.positions), model.physics.values()
+    return estimate(positions, task, learned, model.physics.substeps, evaluation.actions)
+
+
+def best_possible(task: Task, substeps: int = 5, n: int = 100, seed: int = 0) -> dict[str, float]:
+    """The best that can be measured: constants fitted to the simulator's own positions of ``n`` training scenes.
+
+    For judging only. The model takes fewer substeps than the simulation, so even this fit is not the truth exactly.
+    """
+    scenes = simulate(task, n, task.seen_steps, np.random.default_rng(seed))
+    actions = None if scenes.actions is None else torch.from_numpy(scenes.actions)
+    found = estimate(torch.from_numpy(scenes.positions), task, task.truth, substeps, actions)
+    return {name: each.value for name, each in found.items()}
 
 
 @torch.no_grad()
-def _profile(positions: Tensor, at: int, physics: Dynamics, names: list[str]) -> tuple[Tensor, Tensor]:
-    """What the best states leave unexplained, (N, M), and how that would change with each log parameter, (N, M, p)."""
-    n, steps, k, _ = positions.shape
-    guess = (positions[:, at], (positions[:, at] - positions[:, at - 1]) / physics.dt)
-    pos, vel = fit_state(positions, at, guess, physics, iterations=6)
-    state = torch.stack([pos, vel * physics.dt], 1).flatten(1)  # (N, 4 K)
+def _profile(positions: Tensor, last: int, physics: Law, actions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the best states leave unexplained, (N, M), and how that would change with each learned number, (N, M, p).
+
+    Args:
+        last: index of the frame whose state is projected out (the first one, if the law is not reversible).
+    """
+    n, steps, k, d = positions.shape
+    at = last if physics.reversible else 0
+    step = positions[:, max(at, 1)] - positions[:, max(at, 1) - 1]
+    pos, vel = fit_state(positions, at, (positions[:, at], step / physics.dt), physics, 6, actions)
+    state = torch.stack([pos, vel * physics.dt], 1).flatten(1)  # (N, 2 K D)
 
     def path(state: Tensor) -> Tensor:
-        pos, vel = state.view(-1, 2, k, 2).unbind(1)
-        return path_through(pos, vel / physics.dt, at, steps, physics).flatten(1)
+        pos, vel = state.view(-1, 2, k, d).unbind(1)
+        pushed = None if actions is None else actions.repeat_interleave(len(state) // n, 0)
+        return path_through(pos, vel / physics.dt, at, steps, physics, pushed).flatten(1)
 
-    here = path(state)  # (N, M)
-    directions = PROBE * torch.eye(state.shape[1], dtype=state.dtype)
-    moved = path((state.unsqueeze(1) + directions).flatten(0, 1)).unflatten(0, (n, -1))
-    by_state = ((moved - here.unsqueeze(1)) / PROBE).mT  # (N, M, 4 K)
-    by_parameter = []
-    for name in names:
-        physics.logs[name] += PROBE
-        by_parameter.append((path(state) - here) / PROBE)
-        physics.logs[name] -= PROBE
-    by_parameter = torch.stack(by_parameter, -1)
+    here, by_state = differences(path, state, PROBE)  # (N, M), (N, M, 2 K D)
+    by_constant = []
+    for name in physics.constants:
+        physics.learned(name).add_(PROBE)
+        by_constant.append((path(state) - here) / PROBE)
+        physics.learned(name).sub_(PROBE)
+    by_constant = torch.stack(by_constant, -1)
     basis = torch.linalg.qr(by_state).Q
-    return positions.flatten(1) - here, by_parameter - basis @ (basis.mT @ by_parameter)
+    return positions.flatten(1) - here, by_constant - basis @ (basis.mT @ by_constant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,10 @@ from scipy.optimize import linear_sum_assignment
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from ..config import Config
-from ..data.videos import load_frames, load_positions, to_video
-from ..model import PAIG, Output, frame_errors, video_losses
-from ..tasks import RECONS_THRESHOLD, TASKS
+from ..config import Config, task_of
+from ..data.videos import load_actions, load_frames, load_positions
+from ..model import PAIG, Output, frame_errors, to_video, video_losses
+from ..tasks import RECONS_THRESHOLD, Task
 
 CHUNK = 20  # sequences evaluated at a time; bounds the memory
 SSIM_SEQUENCES = 20  # sequences the structural similarity is taken over: it is slow
@@ -29,16 +30,24 @@ class Evaluation:
     rollout: np.ndarray  # (N, T-L, K, 2) predicted positions of all sequences, pixels
     positions: np.ndarray  # (N, L+P, K, 2) encoded positions of all sequences, pixels
     truth: np.ndarray | None  # (N, T, K, 2) simulated positions, objects in the model's order
+    actions: Tensor | None = None  # (N, T, A) what acted from outside
 
 
 @torch.no_grad()
-def losses_on(model: PAIG, config: Config, frames: Tensor) -> dict[str, float]:
+def losses_on(model: PAIG, color: bool, frames: Tensor, actions: Tensor | None = None) -> dict[str, float]:
     """The paper's losses on video, uint8 (N, T, H, W, 3), and nothing else: quick enough for every epoch."""
     sums: dict[str, float] = {}
-    for part in frames.split(CHUNK):
-        video = to_video(part.to(next(model.parameters()).device), config.color)
-        _add_losses(sums, model, model(video), video)
+    for video, output in _outputs(model, color, frames, actions):
+        _add_losses(sums, model, output, video)
     return {name: value / len(frames) for name, value in sums.items()}
+
+
+def _outputs(model: PAIG, color: bool, frames: Tensor, actions: Tensor | None) -> Iterator[tuple[Tensor, Output]]:
+    """Video (B, T, C, S, S) and what the model makes of it, some sequences at a time."""
+    device = next(model.parameters()).device
+    for start in range(0, len(frames), CHUNK):
+        video = to_video(frames[start : start + CHUNK].to(device), color)
+        yield video, model(video, None if actions is None else actions[start : start + CHUNK].to(device))
 
 
 def _add_losses(sums: dict[str, float], model: PAIG, output: Output, video: Tensor) -> None:
@@ -46,26 +55,30 @@ def _add_losses(sums: dict[str, float], model: PAIG, output: Output, video: Tens
         sums[name] = sums.get(name, 0.0) + loss.item() * len(video)
 
 
-@torch.no_grad()
-def evaluate(model: PAIG, config: Config, split: str = "test", length: int | None = None) -> Evaluation:
+def evaluate(
+    model: PAIG, config: Config, split: str = "test", length: int | None = None, task: Task | None = None
+) -> Evaluation:
     """Evaluate on one split of one data file (the long test file if nothing else is asked for).
 
     Args:
         length: frames per sequence, which chooses the file; None: the task's test length.
+        task: None: the catalogue's of the options' name.
     """
-    length = length or TASKS[config.task].test_length
-    return evaluate_video(model, config, load_frames(config, split, length), load_positions(config, split, length))
+    task = task_of(config, task)
+    frames, truth, actions = (
+        load(config, split, length or task.test_length, task) for load in (load_frames, load_positions, load_actions)
+    )
+    return evaluate_video(model, config.color, frames, truth, actions)
 
 
 @torch.no_grad()
-def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | None) -> Evaluation:
+def evaluate_video(
+    model: PAIG, color: bool, frames: Tensor, truth: Tensor | None, actions: Tensor | None = None
+) -> Evaluation:
     """Evaluate on video, uint8 (N, T, H, W, 3), with the simulator's positions (N, T, K, 2), if they are known."""
-    device = next(model.parameters()).device
     sums: dict[str, float] = {}
     per_step, rollouts, encoded, first = [], [], [], None
-    for part in frames.split(CHUNK):
-        video = to_video(part.to(device), config.color)
-        output = model(video)
+    for video, output in _outputs(model, color, frames, actions):
         _add_losses(sums, model, output, video)
         error = frame_errors(output.prediction, video[:, model.input_steps :])  # (B, T-L)
         per_step.append(error.cpu())
@@ -83,7 +96,7 @@ def evaluate_video(model: PAIG, config: Config, frames: Tensor, truth: Tensor | 
     elif truth is not None:
         truth, errors = _compare(positions, rollout, truth.numpy(), model.input_steps)
         metrics.update(errors)
-    return Evaluation(metrics, first[0], first[1], rollout, positions, truth)
+    return Evaluation(metrics, first[0], first[1], rollout, positions, truth, actions)
 
 
 def _compare(positions: np.ndarray, rollout: np.ndarray, truth: np.ndarray, input_steps: int) -> tuple:
@@ -121,14 +134,14 @@ def mean_similarity(prediction: Tensor, truth: Tensor) -> list[float]:
     ]  # fmt: skip
 
 
-def judge(metrics: dict[str, object], learned: dict[str, float], config: Config) -> dict[str, object]:
-    """What a run is remembered by: learned against true parameters and the authors' two thresholds."""
-    truth = config.true_parameters()
+def judge(metrics: dict[str, object], learned: dict[str, float], task: Task) -> dict[str, object]:
+    """What a run is remembered by: learned against true constants and the authors' two thresholds."""
+    truth = dict(task.truth)
     return {
         "learned": learned,
         "truth": truth,
         "parameter_error": {name: learned[name] / value - 1 for name, value in truth.items() if name in learned},
         "discovered": bool(metrics["recons_loss"] < RECONS_THRESHOLD),
-        "predicted": bool(metrics["pred_loss"] < TASKS[config.task].pred_threshold),
+        "predicted": bool(metrics["pred_loss"] < task.pred_threshold),
         **metrics,
     }

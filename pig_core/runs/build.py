@@ -1,26 +1,34 @@
-"""Options to a new model: which architecture, and the weights it starts with."""
+"""Options to a new model: the only place where a text becomes a class, and the weights that a model starts with."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from ..baselines.decoder import MLPDecoder
+from ..baselines.dynamics import BLACK_BOXES
 from ..baselines.frames import VideoLSTM
-from ..config import Config
+from ..baselines.velocity import DifferenceVelocity, LinearVelocity
+from ..config import Config, task_of
+from ..decoder import Decoder, TemplateDecoder
+from ..encoder import CenterOfMass, Encoder, MaskedMLP, UNet
 from ..model import PAIG
-from ..velocity import DifferenceVelocity
+from ..state import VELOCITIES, StartPrior, Velocity
+from ..tasks import Task
 
-MODELS: dict[str, type[nn.Module]] = {"paig": PAIG, "video_lstm": VideoLSTM}
+DECODERS: dict[str, type[Decoder]] = {"spatial_transformer": TemplateDecoder, "mlp": MLPDecoder}
+ALL_VELOCITIES: dict[str, type[Velocity]] = {**VELOCITIES, "difference_mlp": DifferenceVelocity}
 
 
-def build_model(config: Config, background: Tensor | None = None) -> PAIG:
+def build_model(config: Config, task: Task | None = None, background: Tensor | None = None) -> PAIG:
     """A new model with Glorot uniform weights and zero biases, fixed by the seed.
 
     Args:
-        background: (C, S, S) in [0, 1] where the decoder's background starts; None: as the weights fall.
+        task: what it is for; None: the catalogue's of the options' name.
+        background: (C, S, S) in [0, 1] where the decoder's background starts; None: keep the random initialisation.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    model = MODELS[config.architecture](config)
+    model = ARCHITECTURES[config.architecture](config, task_of(config, task))
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
@@ -39,3 +47,36 @@ def build_model(config: Config, background: Tensor | None = None) -> PAIG:
             layer.weight.mul_(0.01)  # the bias alone decides
             layer.bias.copy_(background.movedim(0, -1).flatten().clamp(1e-3, 1 - 1e-3).logit())
     return model
+
+
+def _paig(config: Config, task: Task) -> PAIG:
+    """Its parts in this order: initialisation walks through them with one generator."""
+    size, k, channels = task.image_size, task.n_objects, 3 if config.color else 1
+    mlp = config.encoder_type == "mlp"
+    localiser = MaskedMLP(channels, size, config.mask_pooling) if mlp else CenterOfMass(size)
+    unet = UNet(channels, k, config.unet_base, config.unet_poolings, config.unet_precision)
+    estimator = LinearVelocity if config.alt_vel else ALL_VELOCITIES[config.velocity_type]
+    if config.cell_type == "task":
+        physics = task.physics(config.substeps)
+    else:
+        physics = BLACK_BOXES[config.cell_type](k, config.recurrent_units, config.lstm_layers, size, task.dt)
+    dimensions = physics.dimensions
+    return PAIG(
+        Encoder(unet, localiser, config.logit_gain, config.mask_background),
+        DECODERS[config.decoder_type](k, channels, size, config.coordinates, config.window_edge),
+        estimator(task.input_steps, k, task.dt, dimensions),
+        StartPrior(task.input_steps, k, dimensions) if config.start_prior else None,
+        physics,
+        task.input_steps,
+        task.pred_steps,
+        config.refine_steps,
+        config.refine_search,
+    )
+
+
+def _video_lstm(config: Config, task: Task) -> VideoLSTM:
+    units, layers = config.recurrent_units, config.lstm_layers
+    return VideoLSTM(3 if config.color else 1, task.image_size, task.input_steps, task.pred_steps, units, layers)
+
+
+ARCHITECTURES = {"paig": _paig, "video_lstm": _video_lstm}

@@ -11,24 +11,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..common.errors import RunError
+from ..common.errors import ConfigError, RunError
 from ..common.files import replacing
-from ..config import Config
+from ..common.options import PARTS, differing
+from ..common.recorder import Session
+from ..config import Config, saved_config
 from ..decoder import VariableFromNetwork
 from ..model import PAIG
-from ..training import Session
+from ..stages import STAGES
 
 FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
 CHECKPOINT = "checkpoint.safetensors"
 UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
-
-# Options that shape the model: a checkpoint made with other values of these has other weights.
-MODEL_OPTIONS = (
-    "task", "recipe", "color", "architecture", "encoder_type", "unet_base", "unet_poolings",
-    "mask_pooling", "mask_background", "decoder_type", "refine_steps", "refine_search", "coordinates",
-    "window_edge", "velocity_type", "start_prior", "alt_vel", "cell_type", "recurrent_units", "lstm_layers",
-    "logit_gain", "substeps",
-)  # fmt: skip
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
@@ -80,14 +74,16 @@ def read_config(path: Path) -> Config:
     """The options of the run that wrote a checkpoint.
 
     Raises:
-        RunError: if the file is not a checkpoint of this version.
+        RunError: if the file is not a checkpoint, or one with options that this version does not know.
     """
-    values = load_tensors(path)[1].get("config") or {}
-    known = {field.name for field in dataclasses.fields(Config)}
-    if values.keys() != known:
-        odd = ", ".join(sorted(known ^ values.keys()))
-        raise RunError(f"checkpoint {path} was made by another version, with other options: {odd}")
-    return Config(**values)
+    return _config_in(path, load_tensors(path)[1])
+
+
+def _config_in(path: Path, about: dict[str, object]) -> Config:
+    try:
+        return saved_config(about.get("config") or {})
+    except ConfigError as error:
+        raise RunError(f"checkpoint {path} cannot be used: {error}") from error
 
 
 def load_model(path: Path, model: PAIG, config: Config) -> None:
@@ -97,14 +93,16 @@ def load_model(path: Path, model: PAIG, config: Config) -> None:
         RunError: if the checkpoint belongs to another task or another model.
     """
     tensors, about = load_tensors(path)
-    other = about.get("config") or {}
-    different = [name for name in MODEL_OPTIONS if other.get(name) != getattr(config, name)]
-    if different:
-        listed = ", ".join(f"{name}={other.get(name)!r} (here {getattr(config, name)!r})" for name in different)
-        raise RunError(f"checkpoint {path} is of another model: {listed}")
+    other = _config_in(path, about)
+    if different := differing(config, other, "model"):
+        raise RunError(f"checkpoint {path} is of another model: {_listed(different, config, other)}")
     zeros = set(about.get("zeros", ()))
     tensors |= {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items() if name in zeros}
     _load_weights(path, model, tensors)
+
+
+def _listed(names: list[str], ours: Config, theirs: Config) -> str:
+    return ", ".join(f"{name}={getattr(theirs, name)!r} (here {getattr(ours, name)!r})" for name in names)
 
 
 def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
@@ -120,8 +118,9 @@ def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
 def save_session(path: Path, model: PAIG, config: Config, session: Session) -> None:
     """Write all that an interrupted training needs to go on bit for bit."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in (session.optimizer or {}).items()}
-    position = {"stage": session.stage, "step": session.step, "seconds": session.seconds, "curves": session.curves}
+    for index, memory in (session.optimizer or {}).items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in memory.items() if v is not None}
+    position = {name: value for name, value in vars(session).items() if name != "optimizer"}
     save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position})
 
 
@@ -129,20 +128,23 @@ def load_session(path: Path, model: PAIG, config: Config) -> Session:
     """Put an interrupted training's weights into ``model`` and return where it was.
 
     Raises:
-        RunError: if the options are not those that the training was started with, or the file is damaged.
+        RunError: if what shapes the result is not what the training was started with, or the file is damaged.
     """
     tensors, about = load_tensors(path)
-    ours, theirs = dataclasses.asdict(config), about.get("config") or {}
-    free = {"resume", "save_dir", "data_dir", "overwrite", "print_interval", "device"}
-    changed = [name for name in ours if name not in free and theirs.get(name) != ours[name]]
+    other = _config_in(path, about)
+    changed = differing(config, other, *(part for part in PARTS if part != "run"))
     if changed or "session" not in about:
-        listed = ", ".join(f"{name}={theirs.get(name)!r} (here {ours[name]!r})" for name in changed)
-        raise RunError(f"{path} was left by a run with other options: {listed or 'unknown'}")
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}}
+        raise RunError(f"{path} was left by a run with other options: {_listed(changed, config, other) or 'unknown'}")
+    position = dict(about["session"])
+    if "stage" in position:  # written when stages were numbers
+        position["finished"] = list(STAGES)[: position.pop("stage")]
+    weights, optimizer = {}, {}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")
-        parts.setdefault(part, {})[name] = tensor
-    _load_weights(path, model, parts["model"])
-    session = Session(**about["session"])
-    session.optimizer = parts["optimizer"] if session.step else None
-    return session
+        if part == "model":
+            weights[name] = tensor
+        else:
+            index, _, name = name.partition(".")
+            optimizer.setdefault(int(index), {})[name] = tensor
+    _load_weights(path, model, weights)
+    return Session(**position, optimizer=optimizer if position["step"] else None)

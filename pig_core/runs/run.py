@@ -1,4 +1,4 @@
-"""One run from options to results: the folder it owns, what it did, and where it came from.
+"""One run from options to results: what it needs, what it does, and what it leaves behind.
 
 ``python -m pig_core`` and ``notebooks/train.ipynb`` both are: ``Run.start``, ``train``, ``evaluate``, ``save``.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,21 +14,21 @@ import torch
 from torch import Tensor
 
 from ..common.errors import RunError
-from ..common.files import project_root, write_json
-from ..common.machine import keep_freed_memory
-from ..common.provenance import commit, provenance
-from ..config import Config
-from ..data.videos import load_frames, to_video
-from ..evaluation.evaluate import Evaluation, evaluate, judge, losses_on
-from ..model import PAIG
-from ..stages import training_frames
-from ..tasks import TASKS
-from ..training import Session, describe, train
+from ..common.files import write_json
+from ..common.machine import choose_device, commit, keep_freed_memory, provenance
+from ..common.options import parser_of
+from ..common.recorder import Session, describe
+from ..config import RETIRED, Config, make_config, task_of
+from ..data.videos import load_actions, load_frames, load_positions
+from ..evaluation.evaluate import Evaluation, evaluate_video, judge, losses_on
+from ..model import PAIG, to_video
+from ..tasks import Task
+from ..training import train
 from . import artifacts
 from .build import build_model
 from .checkpoint import CHECKPOINT, UNFINISHED, load_model, load_session, save_model, save_session
+from .folder import METRICS, choose_folder, claim_folder
 
-METRICS = "metrics.json"
 BACKGROUND_FRAMES = 300  # frames the background is estimated from
 
 
@@ -38,49 +37,50 @@ class Run:
     """A run in progress. Make it with :meth:`start`."""
 
     config: Config
+    task: Task
     folder: Path
     model: PAIG
     frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
+    actions: Tensor | None  # what acts from outside in it, (N, L+P, A), on the model's device
+    held_out: dict[str, Tensor]  # "valid" and "test" video, uint8 (N, T, H, W, 3)
     session: Session = field(default_factory=Session)  # how far training has come, with its curves
     commit: str = "unknown"  # of the checkout when the run started
     metrics: dict[str, object] = field(default_factory=dict)
     evaluation: Evaluation | None = None
-    _valid: Tensor | None = None  # validation video, once it was needed
 
     @classmethod
-    def start(cls, config: Config) -> Run:
+    def start(cls, config: Config, task: Task | None = None) -> Run:
         """Check everything that can go wrong, claim the folder, load (or simulate) the data, build the model.
 
+        Args:
+            task: a task of your own, the one that ``config`` was made for; None: the catalogue's.
         Raises:
-            RunError, DataError: before anything is written, with one sentence on what to change.
+            ConfigError, RunError, DataError: before anything is written, with one sentence on what to change.
         """
+        task = task_of(config, task)
         keep_freed_memory()
         device = choose_device(config.device)
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = False  # positions are measured to a hundredth of a pixel
         folder = choose_folder(config)
-        if config.test_mode and not config.use_ckpt:
-            raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
-        if config.use_ckpt and not config.test_mode and not config.epochs:
-            raise RunError("training goes on from a checkpoint with the joint stage: set epochs, or test_mode=True")
-        source = Path(config.ckpt_dir) if config.ckpt_dir else folder
-        if config.use_ckpt and not (source / CHECKPOINT).is_file():
-            raise RunError(
-                f"there is no checkpoint {source / CHECKPOINT}: set ckpt_dir to the folder of a finished run"
-            )
-        task = TASKS[config.task]
-        for split, length in (("valid", task.train_length), ("test", task.test_length)):
-            load_frames(config, split, length)  # a damaged file is better found now than after the training
-        frames = training_frames(config, load_frames(config, "train", task.train_length)).to(device)
+        source = _checkpoint_to_start_from(config, folder)
+        lengths = {"valid": task.train_length, "test": task.test_length}
+        held_out = {split: load_frames(config, split, length, task) for split, length in lengths.items()}
+        frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps].to(device)
+        actions = load_actions(config, "train", task.train_length, task)
+        actions = None if actions is None else actions[:, : task.seen_steps].to(device)
         print(f"data: {len(frames)} training videos of {config.task}", flush=True)
-        model = build_model(config, estimate_background(config, frames)).to(device)
-        if config.use_ckpt:
-            load_model(source / CHECKPOINT, model, config)
-        run = cls(config, claim_folder(config, folder), model, frames, commit=commit())
+        model = build_model(config, task, estimate_background(config, frames)).to(device)
+        if source:
+            load_model(source, model, config)
+        run = cls(config, task, claim_folder(config, folder), model, frames, actions, held_out, commit=commit())
         if config.resume:
             run.session = load_session(folder / UNFINISHED, model, config)
         run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
+        for name in ("datapoints", "batch_size") if config.epochs else ("datapoints",):
+            if (asked := getattr(config, name)) > len(frames):
+                run._say(f"{name} is {asked}, but there are {len(frames)} training videos: all of them are used")
         return run
 
     def train(self) -> Session:
@@ -89,32 +89,34 @@ class Run:
             if not self.config.resume:  # what an earlier run left must not be taken for results of this one
                 for name in (METRICS, UNFINISHED):
                     (self.folder / name).unlink(missing_ok=True)
-            train(self.model, self.config, self.frames, self.session, self._after_epoch, self._save_session)
+            train(self.model, self.config, self.frames, self.actions, self.session, self._pause)
             self._log(f"trained on {len(self.frames)} sequences in {self.session.seconds:.1f} s")
             save_model(self.folder / CHECKPOINT, self.model, self.config)
         return self.session
 
     def evaluate(self) -> dict[str, object]:
         """Evaluate on the long test file and gather ``metrics.json``'s content."""
-        self.evaluation = evaluate(self.model, self.config)
-        judged = judge(self.evaluation.metrics, self.model.physics.values(), self.config)
+        config, task = self.config, self.task
+        truth, actions = (load(config, "test", task.test_length, task) for load in (load_positions, load_actions))
+        self.evaluation = evaluate_video(self.model, config.color, self.held_out["test"], truth, actions)
+        judged = judge(self.evaluation.metrics, self.model.physics.values(), task)
         self.metrics = {
-            "task": self.config.task,
-            "recipe": self.config.recipe,
-            "seed": self.config.seed,
+            "task": config.task,
+            "recipe": config.recipe,
+            "seed": config.seed,
             **judged,
-            "steps": {name: n for name, n in self._steps().items() if n},
+            "steps": {point["stage"]: point["step"] + 1 for point in self.session.curves},
             "train_seconds": self.session.seconds,
             **provenance(next(self.model.parameters()).device),
             "commit": self.commit,
             "train_sequences": len(self.frames),
-            "config": dataclasses.asdict(self.config),
+            "config": dataclasses.asdict(config),
         }
         self._log_losses("test", self.evaluation.metrics)
         return self.metrics
 
     def save(self) -> Path:
-        """Write everything a run leaves behind (paper-spec, section 6); ``metrics.json`` last: it marks the end.
+        """Write everything a run leaves behind under the authors' names; ``metrics.json`` last: it marks the end.
 
         In ``test_mode`` the numbers go to ``test_metrics.json``: those of the training stay as they are.
         """
@@ -129,24 +131,24 @@ class Run:
         (self.folder / UNFINISHED).unlink(missing_ok=True)
         return self.folder
 
-    def _steps(self) -> dict[str, int]:
-        return {point["stage"]: point["step"] + 1 for point in self.session.curves}
-
-    def _after_epoch(self, epoch: int) -> None:
-        """The joint stage's evaluations on the validation split."""
-        if epoch % self.config.eval_every_n_epochs == 0 or epoch == self.config.epochs:
-            if self._valid is None:
-                self._valid = load_frames(self.config, "valid", TASKS[self.config.task].train_length)
-            self._log_losses(f"epoch {epoch}", losses_on(self.model, self.config, self._valid))
-
-    def _save_session(self, session: Session) -> None:
-        save_model(self.folder / CHECKPOINT, self.model, self.config)
-        save_session(self.folder / UNFINISHED, self.model, self.config, session)
+    def _pause(self, session: Session, epoch: int | None) -> None:
+        """At an epoch's end evaluate on the validation split, there and between stages save, where that is due."""
+        config = self.config
+        if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
+            actions = load_actions(config, "valid", self.task.train_length, self.task)
+            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, self.held_out["valid"], actions))
+        if epoch is None or epoch % config.save_every_n_epochs == 0:
+            save_model(self.folder / CHECKPOINT, self.model, config)
+            save_session(self.folder / UNFINISHED, self.model, config, session)
 
     def _log_losses(self, when: str, metrics: dict[str, object]) -> None:
         names = ("recons_loss", "pred_loss", "extrap_loss")
         losses = "  ".join(f"eval_{name}: {metrics[name]:.4f}" for name in names if name in metrics)
         self._log(f"{when}  {losses}  {describe(self.model.physics.values())}")
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)
+        self._log(line)
 
     def _log(self, line: str) -> None:
         try:
@@ -156,61 +158,18 @@ class Run:
             raise RunError(f"cannot write {self.folder / 'log.txt'}: {error.strerror}") from error
 
 
-def choose_device(name: str) -> torch.device:
-    """The device to run on; "auto" is a CUDA GPU if there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RunError("device is cuda, but PyTorch finds no GPU here: set device to auto or cpu")
-    return torch.device(name)
-
-
-def choose_folder(config: Config) -> Path:
-    """The folder of this run, checked: a named one must not hold a run yet, an unnamed one gets a free number.
-
-    Raises:
-        RunError: if ``save_dir`` holds a run and neither ``overwrite`` nor a checkpoint option allows that, or if
-            there is nothing to resume.
-    """
-    default = project_root() / "reports" / "runs" / config.task / f"{config.recipe}-s{config.seed}"
-    folder = Path(config.save_dir) if config.save_dir else default
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise RunError(f"save_dir {folder} is a file, not a folder")
-    except OSError as error:
-        raise RunError(f"save_dir {folder} cannot be used: {error.strerror}") from error
-    if config.resume:
-        if not (folder / UNFINISHED).is_file():
-            raise RunError(f"there is nothing to resume in {folder}: no training was interrupted there")
-        return folder
-    if config.overwrite or (config.use_ckpt and not config.ckpt_dir):
-        return folder
-    if not config.save_dir:
-        return folder  # claim_folder finds a free number
-    held = [name for name in (METRICS, CHECKPOINT, UNFINISHED) if (folder / name).exists()]
-    if held:
-        hint = "go on with it by resume=True, " if UNFINISHED in held else ""
-        raise RunError(f"{folder} already holds a run ({held[0]}): {hint}choose another save_dir or set overwrite=True")
-    return folder
-
-
-def claim_folder(config: Config, folder: Path) -> Path:
-    """Make the folder; an unnamed run gets one that nobody had before, with a number behind its name if need be.
-
-    Raises:
-        RunError: if the folder cannot be made.
-    """
-    names_it = config.save_dir or config.overwrite or config.resume or (config.use_ckpt and not config.ckpt_dir)
-    for number in itertools.count(1):
-        free = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        try:
-            free.mkdir(parents=True, exist_ok=bool(names_it))
-            return free
-        except FileExistsError:
-            if names_it:
-                raise RunError(f"save_dir {folder} is a file, not a folder") from None
-        except OSError as error:
-            raise RunError(f"cannot make the folder {free}: {error.strerror}") from error
+def _checkpoint_to_start_from(config: Config, folder: Path) -> Path | None:
+    """The checkpoint that the options ask for, checked; None where they ask for none."""
+    if config.test_mode and not config.use_ckpt:
+        raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
+    if not config.use_ckpt:
+        return None
+    if not config.test_mode and not config.epochs:
+        raise RunError("training goes on from a checkpoint with the joint stage: set epochs, or test_mode=True")
+    path = (Path(config.ckpt_dir) if config.ckpt_dir else folder) / CHECKPOINT
+    if not path.is_file():
+        raise RunError(f"there is no checkpoint {path}: set ckpt_dir to the folder of a finished run")
+    return path
 
 
 def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
@@ -221,3 +180,17 @@ def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
     index = torch.randperm(len(flat), generator=torch.Generator().manual_seed(config.seed))[:BACKGROUND_FRAMES]
     images = to_video(flat[index.to(flat.device)], config.color)
     return images.median(0).values if config.background_init == "median_frame" else images.mean(0)
+
+
+def main(arguments: list[str]) -> None:
+    """Train one run, evaluate it, save it: every option of :class:`pig_core.config.Config` is one here."""
+    parser = parser_of(Config, "python -m pig_core", __doc__, RETIRED)
+    config = make_config(
+        **{name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    )
+    run = Run.start(config)
+    run.train()
+    metrics = run.evaluate()
+    losses = {name: metrics[name] for name in ("recons_loss", "pred_loss", "extrap_loss")}
+    print(describe({**losses, **metrics["learned"]}))
+    print(f"results: {run.save()}")
