@@ -14,7 +14,7 @@ from pig_core.training import Session, run_stage
 
 from .authors import CELLS, load_authors_variables
 from .conftest import golden
-from .plain import PlainPAIG
+from pig_core.baselines.plain import PlainPAIG
 
 
 def relative(ours, theirs):

@@ -1,74 +1,77 @@
-"""What everything costs, measured on one machine: ``make bench``, or some parts: ``python -m tests.bench step data``.
+"""What everything costs, measured on one machine: ``make bench``, or some parts: ``python -m pig_core bench step data``.
 
 Steps are repeated in processes of their own: median, smallest and largest. All is written to
 ``reports/results/benchmarks/<part>.json`` and shown in the report. Nothing here is a test: times depend on the machine,
 only ratios within one file say something anywhere.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import torch
 
-from pig_core import tasks
-from pig_core.common.files import project_root, write_json
-from pig_core.common.machine import keep_freed_memory
-from pig_core.common.provenance import commit, provenance
-from pig_core.config import make_config
-from pig_core.data.datasets import make_all
-from pig_core.model import video_losses
-from pig_core.report.results import results_folder
-from pig_core.runs.build import build_model
-from pig_core.runs.run import choose_device
-
-from .plain import PlainPAIG
+from ..baselines.plain import PlainPAIG
+from ..common.files import project_root, write_json
+from ..common.machine import keep_freed_memory
+from ..common.provenance import commit, provenance
+from ..config import make_config
+from ..data.datasets import make_all
+from ..model import video_losses
+from ..report.results import results_folder
+from ..runs.build import build_model
+from ..runs.run import choose_device
+from ..tasks import TASKS, Task
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
 BATCH = 100  # sequences, as in the paper
-# Growth: one quantity at a time, starting from spring_color with a batch of 20.
+# Growth: one quantity at a time, starting from spring_color with a batch of 20; quantity -> size -> what is changed.
 GROWTH = {
-    "batch": (5, 10, 20, 50, 100),
-    "frames": (8, 10, 14, 22, 38),  # L + P, L = 4
-    "objects": (2, 3, 4, 6, 8),
-    "image size": (16, 32, 48, 64, 96),
+    "batch": {n: {"batch": n} for n in (5, 10, 20, 50, 100)},
+    "frames": {n: {"pred_steps": n - TASKS["spring_color"].input_steps} for n in (8, 10, 14, 22, 38)},
+    "objects": {n: {"n_objects": n} for n in (2, 3, 4, 6, 8)},
+    "image size": {n: {"image_size": n} for n in (16, 32, 48, 64, 96)},
 }
 
 
 def spread(seconds: list[float]) -> dict[str, float]:
+    """What is kept of repeated measurements."""
     return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": len(seconds)}
 
 
-def time_step(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
-    """Seconds of one forward and backward pass of the recipe ``paper``.
+def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str, float]:
+    """Seconds of one forward and backward pass of the recipe ``paper`` on one core, or on the GPU if there is one.
 
     Args:
-        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`tests.plain`).
-        changes: of the task's facts.
+        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_core.baselines.plain`).
     """
     torch.set_num_threads(1)
     device = choose_device("auto")
     if how != "plain":
         keep_freed_memory()
-    about = tasks.TASKS[task] = replace(tasks.TASKS[task], **changes)
-    model = build_model(make_config(task, "paper", unet_precision="float32" if how == "plain" else how)).to(device)
+    TASKS[task.name] = task  # MERGE: build_model looks the task up; becomes build_model(config, task)
+    model = build_model(make_config(task.name, "paper", unet_precision="float32" if how == "plain" else how)).to(device)
     plain = PlainPAIG(model)
-    video = torch.rand(batch, about.input_steps + about.pred_steps, 3, about.image_size, about.image_size).to(device)
+    video = torch.rand(batch, task.input_steps + task.pred_steps, 3, task.image_size, task.image_size).to(device)
 
     def step() -> float:
         start = time.perf_counter()
         if how == "plain":
             losses = plain.losses(video)
         else:
-            losses = video_losses(model(video), video, about.input_steps, about.pred_steps)
+            losses = video_losses(model(video), video, task.input_steps, task.pred_steps)
         (losses["pred_loss"] + losses["recons_loss"]).backward()
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -78,11 +81,14 @@ def time_step(task: str, how: str, repeat: int, batch: int = BATCH, **changes: i
     return spread([step() for _ in range(repeat)])
 
 
-def elsewhere(*arguments: object) -> dict[str, float]:
-    """:func:`time_step` with these arguments (a task, how, repetitions, then name=value) in a fresh process."""
-    command = [sys.executable, "-m", "tests.bench", "--one", *map(str, arguments)]
-    done = subprocess.run(command, cwd=project_root(), stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def elsewhere(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
+    """:func:`time_step` in a fresh process, for a task with some of its facts changed, e.g. ``n_objects=3``."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_time_changed, task, how, repeat, batch, changes).result()
+
+
+def _time_changed(task: str, how: str, repeat: int, batch: int, changes: dict[str, int]) -> dict[str, float]:
+    return time_step(replace(TASKS[task], **changes), how, repeat, batch)
 
 
 def step() -> dict:
@@ -95,14 +101,10 @@ def step() -> dict:
 
 def growth() -> dict:
     """How the step of the recipe ``paper`` grows with the size of what it is given."""
-    names = {"batch": "batch", "objects": "n_objects", "image size": "image_size"}
-    result = {}
-    for quantity, values in GROWTH.items():
-        for value in values:
-            change = f"pred_steps={value - 4}" if quantity == "frames" else f"{names[quantity]}={value}"
-            batch = [] if quantity == "batch" else ["batch=20"]
-            result.setdefault(quantity, {})[value] = elsewhere("spring_color", "float32", 3, change, *batch)
-    return result
+    return {
+        quantity: {n: elsewhere("spring_color", "float32", 3, **{"batch": 20, **change}) for n, change in sizes.items()}
+        for quantity, sizes in GROWTH.items()
+    }
 
 
 def seeds() -> dict:
@@ -112,32 +114,32 @@ def seeds() -> dict:
         command = [sys.executable, "-m", "pig_core", "--seed", str(seed), "--save_dir", f"{folder}/{threads}-{seed}"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
 
-    def finish(process: subprocess.Popen) -> None:
-        if process.wait():
-            raise subprocess.CalledProcessError(process.returncode, process.args)
-
     make_all(["spring_color"])  # both runs find their data there
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         for seed in (0, 1):
-            finish(run(seed, os.cpu_count(), folder))
+            _finish(run(seed, os.cpu_count(), folder))
         middle = time.perf_counter()
         for process in [run(seed, 1, folder) for seed in (0, 1)]:
-            finish(process)
+            _finish(process)
         return {"one after the other": middle - start, "side by side": time.perf_counter() - middle}
+
+
+def _finish(process: subprocess.Popen) -> None:
+    if process.wait():
+        raise subprocess.CalledProcessError(process.returncode, process.args)
 
 
 def data() -> dict:
     """All data files of all tasks on all cores: seconds, and the most memory that all processes had together, GB."""
-    code = "import sys; from pig_core.data.datasets import main; sys.exit(main(['--data_dir', sys.argv[1]]))"
     with tempfile.TemporaryDirectory() as folder:
         start, most = time.perf_counter(), 0
-        process = psutil.Popen([sys.executable, "-c", code, folder], stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "pig_core.data.datasets", "--data_dir", folder]
+        process = psutil.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None:
             most = max(most, _memory(process))
             time.sleep(0.2)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, process.args)
+        _finish(process)
         files = len(list(Path(folder).rglob("*.npz")))
     return {"seconds": time.perf_counter() - start, "gigabytes": most / 1e9, "files": files}
 
@@ -160,7 +162,7 @@ def imports() -> dict:
         subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
         return time.perf_counter() - start
 
-    return {module: spread([once(module) for _ in range(5)]) for module in ("pig_core", "pig_core.run")}
+    return {module: spread([once(module) for _ in range(5)]) for module in ("pig_core", "pig_core.runs.run")}
 
 
 def report() -> dict:
@@ -173,19 +175,14 @@ def report() -> dict:
 PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser("python -m tests.bench", description=__doc__)
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the parts that are named, all if none is, and write a file for each."""
+    parser = argparse.ArgumentParser("python -m pig_core bench", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"which ones; all if none is named: {', '.join(PARTS)}")
-    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        task, how, repeat, *changes = given.one
-        changes = {name: int(value) for name, value in (change.split("=") for change in changes)}
-        print(json.dumps(time_step(task, how, int(repeat), **changes)))
-        return
-    if unknown := set(given.parts) - set(PARTS):
+    parts = parser.parse_args(arguments).parts or PARTS
+    if unknown := set(parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(unknown)}; allowed: {', '.join(PARTS)}")
-    for name in given.parts or PARTS:
+    for name in parts:
         print(f"{name} ...", flush=True)
         about = {"commit": commit(), **provenance(choose_device("auto")), "cores": os.cpu_count()}
         result = {"what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
