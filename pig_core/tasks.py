@@ -15,6 +15,8 @@ from types import MappingProxyType
 class Task:
     """One of the paper's data sets. Lengths are in pixels, times in seconds, steps in frames."""
 
+    name: str  # as it is called on the command line and in file names
+    title: str  # as figures and tables call it
     n_objects: int
     image_size: int
     physics: str  # key of pig_core.physics.PHYSICS
@@ -42,24 +44,29 @@ def _truth(**values: float) -> Mapping[str, float]:
 
 TASKS: dict[str, Task] = {
     "bouncing_balls": Task(
+        name="bouncing_balls", title="bouncing balls",
         n_objects=2, image_size=32, physics="bouncing", truth=_truth(), speed=8.0,
         files="bouncing/color_bounce_vx8_vy8_sl{T}_r2.npz",
     ),
     "spring_color": Task(
+        name="spring_color", title="spring",
         n_objects=2, image_size=32, physics="spring", truth=_truth(k=4.0, l=6.0), speed=8.0,
         files="spring_color/color_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
     ),
     "spring_color_half": Task(
+        name="spring_color_half", title="spring, half",
         n_objects=2, image_size=32, physics="spring", truth=_truth(k=4.0, l=6.0), speed=4.0,
         files="spring_color_half/color_spring_vx4_vy4_sl{T}_r2_k{k}_e{l}_halfpane.npz",
         half_pane=True,
     ),
     "mnist_spring_color": Task(
+        name="mnist_spring_color", title="digits",
         n_objects=2, image_size=64, physics="spring", truth=_truth(k=2.0, l=12.0), speed=8.0,
         files="mnist_spring_color/color_mnist_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
         input_steps=3, pred_steps=7, sprite="digit", pred_threshold=30.0,
     ),
     "3bp_color": Task(
+        name="3bp_color", title="three bodies",
         n_objects=3, image_size=36, physics="gravity", truth=_truth(g=60.0), speed=2.0,
         files="3bp_color/color_3bp_vx2_vy2_sl{T}_r2_g{g}_m1_dt05.npz",
         pred_steps=12, train_length=20, test_length=40, dt=0.5,
