@@ -15,8 +15,8 @@ from types import MappingProxyType
 class Task:
     """One of the paper's data sets. Lengths are in pixels, times in seconds, steps in frames."""
 
-    name: str  # its key in TASKS
-    title: str  # short, for figures and tables
+    name: str  # as it is called on the command line and in file names
+    title: str  # as figures and tables call it
     n_objects: int
     image_size: int
     physics: str  # key of pig_core.physics.PHYSICS
