@@ -1,4 +1,4 @@
-"""What everything costs, measured on one machine: ``make bench``, or some parts: ``python -m pig_core bench step data``.
+"""What everything costs, measured on one machine: ``make bench``; some parts: ``python -m pig_core bench step data``.
 
 Steps are repeated in processes of their own: median, smallest and largest. All is written to
 ``reports/results/benchmarks/<part>.json`` and shown in the report. Nothing here is a test: times depend on the machine,

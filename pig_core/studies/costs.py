@@ -24,7 +24,7 @@ def benchmark(part: str) -> dict[str, object]:
     """
     path = results_folder() / "benchmarks" / f"{part}.json"
     if not path.is_file():
-        raise RunError(f"{path} is not here: python -m tests.bench {part}")
+        raise RunError(f"{path} is not here: python -m pig_core bench {part}")
     return json.loads(path.read_text())
 
 
