@@ -50,7 +50,7 @@ def variants_figure(runs: pd.DataFrame, task: Task) -> Figure:
     return figure
 
 
-_DOTS = {"s": 20, "linewidth": 0}
+_DOTS = {"s": 26, "linewidth": 0}
 
 
 def _scatter_errors(ax: plt.Axes, runs: pd.DataFrame, x: str, y: str) -> None:
