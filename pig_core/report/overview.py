@@ -21,7 +21,7 @@ from ..tasks import RECONS_THRESHOLD, TASKS
 from .results import constants_of, coordinate_scale, curves_of, length_power, per_frame
 from .style import LOSS_LABEL, PALETTE
 
-_DOTS = {"size": 5, "alpha": 0.8}  # a swarm moves dots aside until each can be seen
+_DOTS = {"size": 6, "alpha": 0.8}  # a swarm moves dots aside until each can be seen
 _LINES = {"hue": "seed", "palette": "colorblind", "estimator": None, "lw": 1, "alpha": 0.8, "legend": False}
 
 
@@ -55,6 +55,7 @@ def parameters(results: pd.DataFrame) -> Figure:
     ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
     sns.swarmplot(shown, x="percent", y="row", color=PALETTE[0], ax=ax, **_DOTS)
     ax.set(xlabel="learned against true value, error in % (a dot is a seed; shaded: within 0.5 %)", ylabel="")
+    ax.grid(True)
     return figure
 
 
@@ -72,6 +73,7 @@ def losses(results: pd.DataFrame) -> Figure:
         for y, limit in enumerate(thresholds):
             ax.plot([limit, limit], [y - 0.35, y + 0.35], color=PALETTE[3], lw=2)
         ax.set(title=title, xlabel=LOSS_LABEL, ylabel="")
+        ax.grid(True)
     return figure
 
 
