@@ -22,8 +22,12 @@ class Config:
     """All options of one run. Make it with :func:`make_config`, which knows the recipes."""
 
     # What to run
-    task: str = option("spring_color", "which video and physics", choices=tuple(TASKS))
-    recipe: str = option("improved", "named set of option values", choices=("improved", "paper"))
+    task: str = option("spring_color", "which data set", choices=tuple(TASKS))
+    recipe: str = option(
+        "improved",
+        "improved: CPU minutes; paper: faithful to the authors' code, hours on a CPU",
+        choices=("improved", "paper"),
+    )
     seed: int = option(0, "fixes initial weights and batches", least=0, most=2**32 - 1)
     device: str = option("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
     save_dir: str = option("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
@@ -47,7 +51,7 @@ class Config:
     )
     encoder_type: str = option(
         "center_of_mass",
-        "position = centre of mass of mask * (frame - background)^2, or (paper) an MLP on the masked frame",
+        "centre of mass of mask * (frame - background)^2, or (paper) an MLP",
         choices=("center_of_mass", "mlp"),
     )
     logit_gain: float = option(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
@@ -64,7 +68,7 @@ class Config:
     refine_search: float = option(0.0, "pixels around each position where the refinement looks for a start", least=0)
     decoder_type: str = option(
         "spatial_transformer",
-        "objects are drawn by placing learned pictures, or (a baseline) by a network that is told a position",
+        "placing learned pictures, or (a baseline) a network told a position",
         choices=("spatial_transformer", "mlp"),
     )
     coordinates: str = option(
@@ -87,7 +91,7 @@ class Config:
     alt_vel: bool = option(False, "the authors' alternative velocity: one linear layer on position differences")
     cell_type: str = option(
         "task",
-        "dynamics: the task's physics, or a black box (an LSTM or an interaction network)",
+        "dynamics: the task's physics, or a black box (LSTM, interaction network)",
         choices=("task", "lstm", "interaction"),
     )
     recurrent_units: int = option(100, "width of the black box", least=1)
@@ -115,9 +119,9 @@ class Config:
     backward_loss: float = option(1.0, "weight of the rollout back to the input frames", least=0)
     physics_lr_scale: float = option(10.0, "learning rate of physical parameters relative to the rest", above=0)
     # Stage 5, "joint": everything together on sequences with the paper's loss.
-    epochs: int = option(0, "passes over the training set", least=0)
-    batch_size: int = option(100, "sequences per step", least=1)
-    base_lr: float = option(1e-3, "learning rate", above=0)
+    epochs: int = option(0, "passes over the training set with the paper's loss: the joint stage", least=0)
+    batch_size: int = option(100, "sequences per step of the joint stage", least=1)
+    base_lr: float = option(1e-3, "learning rate of the joint stage", above=0)
     anneal_lr: bool = option(True, "lower the learning rate towards the end")
     training_signal: str = option(
         "joint",

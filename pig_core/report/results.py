@@ -53,9 +53,9 @@ def load_results(folder: Path | None = None) -> pd.DataFrame:
     """All results in ``folder`` (reports/results of the project), in the order of tasks, recipes and seeds.
 
     Returns:
-        one row per run with the columns :data:`COLUMNS`: "steps" of all stages together, "learned", "truth" and (relative)
-        "error" as dicts of the physical parameters, "..._per_step" as lists over the predicted frames. What was not a
-        finite number, or not measured, is NaN. ``folder`` is where the result, and with it the run's curves, were found.
+        one row per run with the columns :data:`COLUMNS`: "steps" of all stages together; "learned", "truth" and the
+        relative "error" as dicts of the physical parameters; "..._per_step" as lists over the predicted frames;
+        "folder", where the result, and with it the run's curves, were found. NaN: not finite, or not measured.
     Raises:
         RunError: if a file is not the result of a run.
     """

@@ -19,7 +19,7 @@ from ..data.draw import SPRITES
 from ..data.simulate import simulate
 from ..evaluation.evaluate import Evaluation, evaluate_video
 from ..model import PAIG
-from ..tasks import TASKS
+from ..tasks import TASKS, Task
 from .build import build_model
 from .checkpoint import CHECKPOINT, MODEL_OPTIONS, load_model, read_config, save_small
 from .run import METRICS
@@ -49,6 +49,11 @@ class Published:
     config: Config
     model: PAIG
     n: int = 8  # example videos
+
+    @property
+    def task(self) -> Task:
+        """What the model was trained on."""
+        return TASKS[self.config.task]
 
     @cached_property
     def evaluation(self) -> Evaluation:
