@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,6 +48,19 @@ GROWTH = {
 }
 
 
+def seconds_of(action: Callable[[], object]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def run_python(*arguments: str, **environment: str) -> None:
+    """A fresh interpreter that has to succeed."""
+    command, variables = [sys.executable, *arguments], {**os.environ, **environment}
+    subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
+
+
 def spread(seconds: list[float]) -> dict[str, float]:
     """What is kept of repeated measurements."""
     return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": len(seconds)}
@@ -66,8 +81,7 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
     plain = PlainPAIG(model)
     video = torch.rand(batch, task.input_steps + task.pred_steps, 3, task.image_size, task.image_size).to(device)
 
-    def step() -> float:
-        start = time.perf_counter()
+    def step() -> None:
         if how == "plain":
             losses = plain.losses(video)
         else:
@@ -75,10 +89,9 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
         (losses["pred_loss"] + losses["recons_loss"]).backward()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
 
     step()  # warm-up
-    return spread([step() for _ in range(repeat)])
+    return spread([seconds_of(step) for _ in range(repeat)])
 
 
 def elsewhere(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
@@ -110,24 +123,17 @@ def growth() -> dict:
 def seeds() -> dict:
     """Two seeds of spring_color: one after the other on all cores, and side by side on one core each."""
 
-    def run(seed: int, threads: int, folder: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "pig_core", "--seed", str(seed), "--save_dir", f"{folder}/{threads}-{seed}"]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
-
     make_all(["spring_color"])  # both runs find their data there
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        for seed in (0, 1):
-            _finish(run(seed, os.cpu_count(), folder))
-        middle = time.perf_counter()
-        for process in [run(seed, 1, folder) for seed in (0, 1)]:
-            _finish(process)
-        return {"one after the other": middle - start, "side by side": time.perf_counter() - middle}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
 
+        def run(seed: int, threads: int) -> None:
+            options = ("--seed", str(seed), "--save_dir", f"{folder}/{threads}-{seed}")
+            run_python("-m", "pig_core", *options, OMP_NUM_THREADS=str(threads))
 
-def _finish(process: subprocess.Popen) -> None:
-    if process.wait():
-        raise subprocess.CalledProcessError(process.returncode, process.args)
+        return {
+            "one after the other": seconds_of(lambda: [run(seed, os.cpu_count()) for seed in (0, 1)]),
+            "side by side": seconds_of(lambda: list(both.map(run, (0, 1), (1, 1)))),
+        }
 
 
 def data() -> dict:
@@ -139,7 +145,8 @@ def data() -> dict:
         while process.poll() is None:
             most = max(most, _memory(process))
             time.sleep(0.2)
-        _finish(process)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
         files = len(list(Path(folder).rglob("*.npz")))
     return {"seconds": time.perf_counter() - start, "gigabytes": most / 1e9, "files": files}
 
@@ -156,20 +163,17 @@ def _memory(process: psutil.Process) -> int:
 
 def imports() -> dict:
     """Importing the package, and everything that a run needs."""
-
-    def once(module: str) -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
-        return time.perf_counter() - start
-
-    return {module: spread([once(module) for _ in range(5)]) for module in ("pig_core", "pig_core.runs.run")}
+    modules = ("pig_core", "pig_core.runs.run")
+    return {
+        module: spread([seconds_of(partial(run_python, "-c", f"import {module}")) for _ in range(5)])
+        for module in modules
+    }
 
 
 def report() -> dict:
     """``make report`` with everything installed; the report then shows this figure of the time before."""
-    start = time.perf_counter()
-    subprocess.run(["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
-    return {"seconds": time.perf_counter() - start}
+    make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
+    return {"seconds": seconds_of(make)}
 
 
 PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}

@@ -12,14 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
+from ..report.figures import evenly
 from ..report.results import constants_of, per_frame
-from ..report.style import LOSS_LABEL, PALETTE, show_image
+from ..report.style import LOSS_LABEL, PALETTE, image_grid
+from ..report.tables import of_task
 from ..tasks import RECONS_THRESHOLD, Task
 
 MEASURES = {
     "pred_loss_per_step": LOSS_LABEL, "ssim_per_step": "structural similarity",
     "rollout_rms_per_step": "position error in pixels",
 }  # fmt: skip
+_DOTS = {"s": 26, "linewidth": 0}
 
 
 def variants_figure(runs: pd.DataFrame, task: Task) -> Figure:
@@ -50,9 +53,6 @@ def variants_figure(runs: pd.DataFrame, task: Task) -> Figure:
     return figure
 
 
-_DOTS = {"s": 26, "linewidth": 0}
-
-
 def _scatter_errors(ax: plt.Axes, runs: pd.DataFrame, x: str, y: str) -> None:
     """The error of every parameter of every run in percent; ``x`` or ``y`` is "percent", the other one a column."""
     other = y if x == "percent" else x
@@ -79,7 +79,7 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
     }
     figure, axes = plt.subplots(len(MEASURES), len(tasks), figsize=(3.5 * len(tasks), 7.2), squeeze=False, sharex="col")
     for column, task in zip(axes.T, tasks, strict=True):
-        shown = models[models["task"] == task.name].fillna({"seed": -1})
+        shown = of_task(models, task.name).fillna({"seed": -1})
         for ax, (measure, label) in zip(column, MEASURES.items(), strict=True):
             points = per_frame(shown, measure, keys=["variant", "seed"])
             sns.lineplot(
@@ -99,7 +99,7 @@ def data_efficiency(runs: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
     """Parameter error and prediction loss against the number of training videos, a dot per seed."""
     figure, axes = plt.subplots(2, len(tasks), figsize=(4.2 * len(tasks), 5), sharex=True, squeeze=False)
     for (above, below), task in zip(axes.T, tasks, strict=True):
-        chosen = runs[runs["task"] == task.name]
+        chosen = of_task(runs, task.name)
         _scatter_errors(above, chosen, x="train_sequences", y="percent")
         sns.scatterplot(chosen, x="train_sequences", y="pred_loss", color=PALETTE[4], alpha=0.8, ax=below, **_DOTS)
         above.axhline(0.5, color="0.4", ls=":")
@@ -119,15 +119,10 @@ def other_half(task: Task, images: Mapping[str, Tensor]) -> Figure:
     Args:
         images: result of :func:`predicted_frames`.
     """
-    middle = task.image_size // 2
+    middle, times = task.image_size // 2, evenly(task.input_steps, task.test_length, 9)
     index = int(images["truth"][..., middle:].sum((1, 2, 3, 4)).argmax())
-    times = np.unique(np.linspace(task.input_steps, task.test_length - 1, 9).round().astype(int))
-    figure, axes = plt.subplots(len(images), len(times), figsize=(1.05 * len(times), 3.5))
-    for row, (name, drawn) in zip(axes, images.items(), strict=True):
-        for ax, t in zip(row, times, strict=True):
-            show_image(ax, drawn[index, t - task.input_steps])
-            ax.axvline(middle - 0.5, color="0.6", lw=0.7)
-        row[0].set_ylabel(name, fontsize=8)
-    for ax, t in zip(axes[0], times, strict=True):
-        ax.set_title(f"frame {t + 1}", fontsize=8)
+    rows = {name: drawn[index, times - task.input_steps] for name, drawn in images.items()}
+    figure, axes = image_grid(rows, [f"frame {t + 1}" for t in times], 1.05)
+    for ax in axes.flat:
+        ax.axvline(middle - 0.5, color="0.6", lw=0.7)
     return figure

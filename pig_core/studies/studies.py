@@ -78,14 +78,12 @@ STUDIES: dict[str, Study] = {
             "lstm": {**_BLACK_BOX, "cell_type": "lstm"},
             "interaction": {**_BLACK_BOX, "cell_type": "interaction"},
         },
-        tasks=("spring_color", "3bp_color", "bouncing_balls"),
-        seeds=(0, 1, 2),
+        tasks=("spring_color", "3bp_color", "bouncing_balls"), seeds=(0, 1, 2),
     ),
     "frames": Study(
         "How far does a model get that knows neither objects nor physics?",
         {"video_lstm": _FRAMES},
-        tasks=("spring_color", "3bp_color", "bouncing_balls"),
-        seeds=(0, 1, 2),
+        tasks=("spring_color", "3bp_color", "bouncing_balls"), seeds=(0, 1, 2),
     ),
     "decoder": Study(
         "What does a decoder draw where it has never seen an object?",
@@ -93,37 +91,29 @@ STUDIES: dict[str, Study] = {
             "network": {"decoder_type": "mlp", "decoder_steps": 600, "vision_steps": 0},
             "placed": {"decoder_steps": 600, "vision_steps": 0},
         },
-        tasks=("spring_color_half",),
-        seeds=(0, 1, 2),
-        keep=("outputs.npz",),
+        tasks=("spring_color_half",), seeds=(0, 1, 2), keep=("outputs.npz",),
     ),
     "signal": Study(
         "From what does it learn: reconstruction only, gradients kept apart, or everything at once?",
         {
             **{name: {**_JOINT, "training_signal": name} for name in ("autoencoder", "separate", "joint")},
             # With a velocity that has to be learned, as in the paper, the prediction has more to teach.
-            **{
-                f"{name}_velocity": {**_JOINT, "training_signal": name, "velocity_type": "difference_mlp"}
-                for name in ("separate", "joint")
-            },
+            **{f"{name}_velocity": {**_JOINT, "training_signal": name, "velocity_type": "difference_mlp"}
+               for name in ("separate", "joint")},
         },
         seeds=(0, 1, 2),
     ),
     "datapoints": Study(
         "How many training videos does it need?",
         {str(n): {"datapoints": n} for n in (1, 3, 10, 30, 100, 1000)},
-        tasks=("spring_color", "3bp_color"),
-        seeds=(0, 1, 2),
+        tasks=("spring_color", "3bp_color"), seeds=(0, 1, 2),
     ),
     "with": Study(
         "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
-        {
-            "nothing": _SHORT,
-            **{name: {**_SHORT, name: _DEFAULTS[name]} for name in CHANGES if name not in _IN_DYNAMICS},
-        },
+        {"nothing": _SHORT, **{n: {**_SHORT, n: _DEFAULTS[n]} for n in CHANGES if n not in _IN_DYNAMICS}},
         recipe="paper",
     ),
-}
+}  # fmt: skip
 
 
 def study_results(name: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..evaluation.constants import Estimate
 from ..report.results import constants_of, curves_of
-from ..report.tables import short_commit, table
+from ..report.tables import of_task, short_commit, table
 from ..tasks import Task
 from .measures import errors_by_place, steps_to_discovery
 from .studies import STUDIES, study_results
@@ -33,7 +33,7 @@ def variants_table(runs: pd.DataFrame) -> Markdown:
     rows = []
     for name, group in runs.groupby("variant", sort=False):
         found = group[group["discovered"]]
-        steps = pd.Series([steps_to_discovery(curves_of(run)) for _, run in found.iterrows()], dtype=float).dropna()
+        steps = pd.Series([steps_to_discovery(curves_of(run)) for run in found.itertuples()], dtype=float).dropna()
         rows.append({
             "variant": f"`{name}`", **{met: _count(group, met) for met in ("discovered", "predicted")},
             "steps to discovery": f"{steps.median():.0f} ({len(steps)} of {len(group)})" if len(steps) else "never",
@@ -72,7 +72,7 @@ def models_table(models: pd.DataFrame, tasks: Sequence[Task], counts: Mapping) -
     """
     rows = []
     for task in tasks:
-        for name, runs in models[models["task"] == task.name].groupby("variant", sort=False):
+        for name, runs in of_task(models, task.name).groupby("variant", sort=False):
             cells = {loss: _median(runs[f"{loss}_loss"]) for loss in ("pred", "extrap")}
             if numbers := counts.get((task.name, name)):  # else it was not trained
                 first = runs.iloc[0]
@@ -111,7 +111,7 @@ def efficiency_table(runs: pd.DataFrame, tasks: Sequence[Task]) -> Markdown:
             "error, worst seed": _worst_errors(chosen), "pred, median": _median(chosen["pred_loss"]),
         }
         for task in tasks
-        for name, chosen in runs[runs["task"] == task.name].groupby("variant", sort=False)
+        for name, chosen in of_task(runs, task.name).groupby("variant", sort=False)
     ])  # fmt: skip
 
 
@@ -132,16 +132,14 @@ def spread_table(
         for name, e in estimates[task.name].items():
             seeds, goals = learned.get_group((task.name, name)), (task.truth[name], best[task.name][name])
             mean, scatter = seeds.mean(skipna=False), seeds.std(skipna=False)
-            rows.append((
-                task.title, f"${name}$", f"{goals[0]:g}", f"{goals[1]:.4f}", f"{e.value:.4f}", f"{e.laplace:.4f}",
-                f"{e.bootstrap:.4f}", _covers(e.value, max(e.laplace, e.bootstrap), goals), f"{mean:.4f}",
-                f"{scatter:.4f}", _covers(mean, scatter, goals),
-            ))  # fmt: skip
-    header = [
-        "task", "", "true", "best with 5 substeps", "estimate", "sd, Laplace", "sd, bootstrap", "covers true / best?",
-        "mean over seeds", "sd over seeds", "covers true / best?",
-    ]  # fmt: skip
-    return Markdown(table(header, rows))
+            rows.append({
+                "task": task.title, "": f"${name}$", "true": f"{goals[0]:g}", "best with 5 substeps": f"{goals[1]:.4f}",
+                "estimate": f"{e.value:.4f}", "sd, Laplace": f"{e.laplace:.4f}", "sd, bootstrap": f"{e.bootstrap:.4f}",
+                "covers true / best?": _covers(e.value, max(e.laplace, e.bootstrap), goals),
+                "mean over seeds": f"{mean:.4f}", "sd over seeds": f"{scatter:.4f}",
+                "seeds cover true / best?": _covers(mean, scatter, goals),
+            })  # fmt: skip
+    return _markdown(rows)
 
 
 def _covers(value: float, deviation: float, goals: Sequence[float]) -> str:
