@@ -70,14 +70,14 @@ sweep-extra: $(INSTALLED)
 	$(SWEEP) --config tasks=spring_color,spring_color_half,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
 	$(SWEEP) --config tasks=3bp_color seeds=0,1,2 options=start_prior=False results=reports/results/no_prior
 
-# One comparison of pig_core/studies.py, e.g. make study STUDY=without; without a name: all of them (about 4 hours).
+# One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 4 hours).
 STUDY ?= without dynamics frames decoder signal datapoints with
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 
 # What everything costs on this machine, for the report; nothing else should run meanwhile (about 10 minutes).
 bench: $(INSTALLED)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pig_core bench
 
 # The weights that come with the project: seed 0 of each task of the sweep.
 weights: $(INSTALLED)

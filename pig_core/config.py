@@ -26,8 +26,9 @@ class Config:
 
     # fmt: off
     # What to run
-    task: str = model("spring_color", "which video and physics", choices=tuple(TASKS))
-    recipe: str = model("improved", "named set of option values", choices=("improved", "paper"))
+    task: str = model("spring_color", "which data set", choices=tuple(TASKS))
+    recipe: str = model("improved",
+        "improved: CPU minutes; paper: faithful to the authors' code, hours on a CPU", choices=("improved", "paper"))
     seed: int = training(0, "fixes initial weights and batches", least=0, most=2**32 - 1)
     device: str = run("auto", "auto takes a GPU if there is one", choices=("auto", "cpu", "cuda"))
     save_dir: str = run("", "folder of the results; empty: reports/runs/<task>/<recipe>-s<seed>, numbered if taken")
@@ -48,7 +49,7 @@ class Config:
         "objects and physics, or (a baseline without either) frames, an LSTM and frames again",
         choices=("paig", "video_lstm"))
     encoder_type: str = model("center_of_mass",
-        "position = centre of mass of mask * (frame - background)^2, or (paper) an MLP on the masked frame",
+        "centre of mass of mask * (frame - background)^2, or (paper) an MLP",
         choices=("center_of_mass", "mlp"))
     logit_gain: float = model(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
     mask_background: bool = model(False, "a constant background logit takes part in the masks' softmax")
@@ -61,7 +62,7 @@ class Config:
     refine_steps: int = model(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
     refine_search: float = model(0.0, "pixels around each position where the refinement looks for a start", least=0)
     decoder_type: str = model("spatial_transformer",
-        "objects are drawn by placing learned pictures, or (a baseline) by a network that is told a position",
+        "placing learned pictures, or (a baseline) a network told a position",
         choices=("spatial_transformer", "mlp"))
     coordinates: str = model("exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
@@ -76,7 +77,7 @@ class Config:
         "correct the estimated state by what the starts of the training scenes have in common")
     alt_vel: bool = model(False, "the authors' alternative velocity: one linear layer on position differences")
     cell_type: str = model("task",
-        "dynamics: the task's physics, or a black box (an LSTM or an interaction network)",
+        "dynamics: the task's physics, or a black box (LSTM, interaction network)",
         choices=("task", "lstm", "interaction"))
     recurrent_units: int = model(100, "width of the black box", least=1)
     lstm_layers: int = model(1, "depth of the lstm", least=1)
@@ -97,9 +98,9 @@ class Config:
     backward_loss: float = training(1.0, "weight of the rollout back to the input frames", least=0)
     physics_lr_scale: float = training(10.0, "learning rate of physical parameters relative to the rest", above=0)
     # Stage 5, "joint": everything together on sequences with the paper's loss.
-    epochs: int = training(0, "passes over the training set", least=0)
-    batch_size: int = training(100, "sequences per step", least=1)
-    base_lr: float = training(1e-3, "learning rate", above=0)
+    epochs: int = training(0, "passes over the training set with the paper's loss: the joint stage", least=0)
+    batch_size: int = training(100, "sequences per step of the joint stage", least=1)
+    base_lr: float = training(1e-3, "learning rate of the joint stage", above=0)
     anneal_lr: bool = training(True, "lower the learning rate towards the end")
     training_signal: str = training("joint",
         "what learns from the prediction: everything, only velocity and physics (separate), or nothing (autoencoder)",

@@ -1,6 +1,5 @@
 """The benchmarks run, refuse what they do not know, and the committed figures are complete; no time is judged here."""
 
-import json
 import re
 import subprocess
 import sys
@@ -8,29 +7,24 @@ from pathlib import Path
 
 import pytest
 
+from pig_core.studies.bench import GROWTH, PARTS, STEPS, elsewhere
 from pig_core.studies.costs import benchmark, rest_table, steps_table
-
-from .bench import GROWTH, PARTS, STEPS
+from pig_core.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def bench(*arguments):
-    command = [sys.executable, "-m", "tests.bench", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-
-
 @pytest.mark.parametrize("how", ["plain", "float32", "bfloat16"])
 def test_one_measurement(how):
-    done = bench("--one", "spring_color", how, "2", "batch=2", "n_objects=3")
-    assert done.returncode == 0, done.stderr[-2000:]
-    times = json.loads(done.stdout.splitlines()[-1])
+    times = elsewhere("spring_color", how, 2, batch=2, n_objects=3)
+    assert TASKS["spring_color"].n_objects == 2
     assert times["n"] == 2
     assert 0 < times["min"] <= times["median"] <= times["max"]
 
 
 def test_an_unknown_part_is_refused():
-    done = bench("stepp")
+    command = [sys.executable, "-m", "pig_core.studies.bench", "stepp"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "there is no part stepp; allowed: step, growth" in done.stderr
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pig_core import published as published_runs
 from pig_core.common.errors import RunError
 from pig_core.refine import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
+from pig_core.runs import trained as published_runs
 from pig_core.runs.build import build_model
 from pig_core.runs.checkpoint import CHECKPOINT, load_model, read_config, save_small
 from pig_core.runs.run import Run

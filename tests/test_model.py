@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pig_core.baselines.plain import PlainPAIG
 from pig_core.config import make_config
 from pig_core.data.videos import to_video
 from pig_core.model import image_loss, video_losses
@@ -14,7 +15,6 @@ from pig_core.training import Session, run_stage
 
 from .authors import CELLS, load_authors_variables
 from .conftest import golden
-from .plain import PlainPAIG
 
 
 def relative(ours, theirs):

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from pig_core.config import ConfigError, make_config
-from pig_core.report.notebook import config_from_cells
+from pig_core.report.notebook import config_from_cells, parameters_source
 
 from .conftest import TINY
 
@@ -61,6 +61,7 @@ def test_the_parameters_cell_has_the_authors_options_and_no_defaults_of_its_own(
     assert config_from_cells([source], values) == make_config()
     for line in source.splitlines()[1:]:
         assert "  # " in line, f"no comment: {line}"
+    assert parameters_source(values) == source, "choices and meanings are those of the options"
 
 
 def test_misspelt_names_are_refused_in_whichever_parameter_cell():
@@ -69,6 +70,22 @@ def test_misspelt_names_are_refused_in_whichever_parameter_cell():
     # Corrected in JupyterLab and run again: what the cell said before does not count.
     again = ["# Parameters. Own\nsead = 3", "sead = 4", "# Parameters. Own\nseed = 5"]
     assert config_from_cells(again, {"seed": 5, "sead": 4}).seed == 5
+
+
+def test_what_an_edited_comment_introduces_is_obeyed_or_refused():
+    own = "# Parameters. Own\nseed = 0"
+    assert config_from_cells(["# My settings.\nseed = 3"], {"seed": 3}).seed == 3
+    assert config_from_cells([own, "import math\nseed = 4\nprint(seed)"], {"seed": 4}).seed == 4
+    assert (
+        config_from_cells([own, "if True:\n    epochs = 2", "other = f(seed)\nother"], {"seed": 0, "epochs": 2}).epochs
+        == 2
+    )
+    assert config_from_cells([own, "seed = = 9", "seeds = 7; print(seeds)"], {"seed": 0, "seeds": 7}) == make_config()
+    for misspelt, value in (("# My settings.\nsead = 3", 3), ("sead: int = 3", 3), ("sead = None", None)):
+        with pytest.raises(ConfigError, match="unknown option 'sead'; did you mean 'seed'"):
+            config_from_cells([own, misspelt], {"seed": 0, "sead": value})
+    # The first cell run again, after a correction, is what counts.
+    assert config_from_cells(["# My settings.\nsead = 3", own], {"seed": 0, "sead": 3}).seed == 0
 
 
 def papermill(out, *arguments, cwd=ROOT, notebook=TRAIN):

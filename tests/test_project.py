@@ -6,11 +6,13 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
+from pig_core.common.errors import RunError
 from pig_core.report import overview, page, results
-from pig_core.report.results import load_results, summary_table
+from pig_core.report.results import COLUMNS, constants_of, curves_of, load_results, per_frame, summary_table
 from pig_core.runs import trained as published
 from pig_core.tasks import TASKS
 
@@ -61,31 +63,66 @@ def test_the_readme_shows_exactly_the_committed_results():
 
 
 def test_the_readmes_claim_is_what_the_worst_seed_gave():
-    results = [result for result in load_results() if result["recipe"] == "improved"]
-    worst = max(abs(error) for result in results for error in result["parameter_error"].values())
+    results = load_results().query("recipe == 'improved'")
+    worst = constants_of(results)["error"].abs().max(skipna=False)
     claim = float(re.search(r"within ([\d.]+) % of the truth", (ROOT / "README.md").read_text()).group(1))
     assert claim - 0.1 < 100 * worst < claim
-    assert all(result["predicted"] for result in results)
-    assert {(r["task"], r["seed"]) for r in results} == {(task, seed) for task in TASKS for seed in range(5)}
+    assert results["predicted"].all()
+    assert set(zip(results["task"], results["seed"], strict=True)) == {
+        (task, seed) for task in TASKS for seed in range(5)
+    }
 
 
 def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     runs = [
         {
-            "task": "spring_color", "recipe": "improved", "config": {"epochs": 0}, "train_sequences": 5000,
+            "task": "spring_color", "recipe": "improved", "seed": seed, "epochs": 0, "train_sequences": 5000,
             "discovered": seed != 2, "predicted": True,
-            "learned": {"k": 4.0},
-            "parameter_error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
+            "learned": {"k": 4.0}, "truth": {"k": 4.0},
+            "error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
             "train_seconds": 30.0,
         }
         for seed, error in enumerate([0.001, -0.004, 0.5])
     ]  # fmt: skip
-    short = {**runs[0], "recipe": "paper", "config": {"epochs": 30}}
-    assert "| paper, 30 of 500 epochs |" in summary_table([short])
-    assert "| paper, 30 of 500 epochs, 80 of 5000 sequences |" in summary_table([{**short, "train_sequences": 80}])
-    line = summary_table(runs).splitlines()[-1]
+    short = {**runs[0], "recipe": "paper", "epochs": 30}
+    fewer = {**short, "train_sequences": 80}
+    assert "| paper, 30 of 500 epochs |" in summary_table(pd.DataFrame([short]))
+    assert "| paper, 30 of 500 epochs, 80 of 5000 sequences |" in summary_table(pd.DataFrame([fewer]))
+    line = summary_table(pd.DataFrame(runs)).splitlines()[-1]
     assert "recons 2, pred 3 of 3 seeds" in line
     assert "k 0.4 (50) %" in line
+
+
+def test_what_was_not_finite_is_nan_and_counts_as_the_worst(tmp_path):
+    result = json.loads(RESULTS[-1].read_text())
+    (name,) = list(result["learned"])[:1]
+    result["learned"][name] = result["parameter_error"][name] = result["pred_loss"] = None
+    result["pred_loss_per_step"][-1] = None
+    (tmp_path / RESULTS[-1].name).write_text(json.dumps(result))
+    runs = load_results(tmp_path)
+    assert tuple(runs.columns) == COLUMNS
+    assert runs["pred_loss"].isna().all()
+    assert constants_of(runs).set_index("name").loc[name, ["learned", "error"]].isna().all()
+    assert f"{name} inf (inf) %" in summary_table(runs)
+    frames = per_frame(runs, "pred_loss_per_step")
+    assert frames["frame"].iloc[0] == TASKS[result["task"]].input_steps + 1
+    assert frames["value"].isna().tolist() == [False] * (len(frames) - 1) + [True]
+    assert curves_of(runs.iloc[0]).empty  # they were not kept here
+
+
+def test_curves_are_found_beside_their_result():
+    run = load_results().iloc[0]
+    points = curves_of(run)
+    assert list(points["stage"].unique()) == ["locality", "decoder", "vision", "dynamics"][: points["stage"].nunique()]
+    assert points["seconds"].is_monotonic_increasing
+    assert run.steps == points.groupby("stage")["step"].max().add(1).sum()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"task": "spring_color"}'])
+def test_a_file_that_is_no_result_is_refused_in_a_sentence(content, tmp_path):
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(RunError, match=r"odd\.json is not the result of a run"):
+        load_results(tmp_path)
 
 
 @pytest.mark.parametrize(

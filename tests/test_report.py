@@ -50,7 +50,7 @@ def test_the_first_animation_plays():
 
 
 def test_the_report_shows_the_committed_results():
-    wanted = headline([r for r in load_results() if r["recipe"] == "improved"]).data.strip("*")
+    wanted = headline(load_results().query("recipe == 'improved'")).data.strip("*")
     page = re.sub(r"<[^>]+>|\s+", " ", (REPORTS / "index.html").read_text())
     assert re.sub(r"\s+", " ", wanted.replace("`", " ")) in re.sub(r" +", " ", page), "run: make report"
 

@@ -8,6 +8,7 @@ import sys
 
 import imageio.v3 as imageio
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,11 +17,12 @@ from pig_core.config import Config, make_config
 from pig_core.data.videos import ensure_file, load_frames, to_video
 from pig_core.report import figures as plots
 from pig_core.report.notebook import results_table
-from pig_core.report.results import summary_table
+from pig_core.report.results import COLUMNS, as_row, summary_table
 from pig_core.runs.build import build_model
 from pig_core.runs.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
 from pig_core.runs.run import Run, choose_folder, claim_folder
 from pig_core.stages import vision_stage
+from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
 
 from .conftest import TINY
@@ -163,9 +165,9 @@ def test_a_black_box_runs_through_all_figures(tiny, tmp_path):
         tiny(cell_type="lstm", velocity_type="mlp", backward_loss=0, start_prior=False, save_dir=str(tmp_path / "lstm"))
     )
     assert run.metrics["learned"] == {}
-    assert "training" in summary_table([run.metrics])
-    assert "$k$" not in results_table(run.metrics).data
-    plots.curves(run.session.curves, run.config)
+    assert "training" in summary_table(pd.DataFrame([as_row(run.metrics, run.folder)], columns=COLUMNS))
+    assert "$k$" not in results_table(run.metrics, TASKS["spring_color"]).data
+    plots.curves(run.session.curves, run.config.true_parameters())
 
 
 def test_a_run_that_diverged_is_still_judged_and_saved(tiny, tmp_path):

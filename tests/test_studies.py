@@ -50,10 +50,10 @@ def test_snakemake_plans_a_study(checkout):  # noqa: F811
 @pytest.mark.parametrize("name", STUDIES)
 def test_committed_studies_are_complete_and_what_they_claim(name):
     study, results = STUDIES[name], study_results(name)
-    assert results.keys() == study.variants.keys(), "run: make study"
-    for variant, runs in results.items():
-        assert {(r["task"], r["seed"]) for r in runs} == {(t, s) for t in study.tasks for s in study.seeds}
-        for run in runs:
+    assert set(results["variant"]) == study.variants.keys(), "run: make study"
+    for variant, runs in results.groupby("variant"):
+        assert set(zip(runs["task"], runs["seed"], strict=True)) == {(t, s) for t in study.tasks for s in study.seeds}
+        for _, run in runs.iterrows():
             assert run["recipe"] == study.recipe
             expected = make_config(run["task"], study.recipe, **study.variants[variant])
             assert all(run["config"][option] == getattr(expected, option) for option in study.variants[variant])

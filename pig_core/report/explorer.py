@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
+from pathlib import Path
+from string import Template
 
-import imageio.v3 as imageio
 import ipywidgets as widgets
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..common.errors import PigError, RunError
-from ..runs.artifacts import to_picture
+from ..evaluation.pictures import frame_part, panels, png_url, to_picture
 from ..runs.trained import Published, finished_runs, open_checkpoint
-from .figures import OBJECT_COLORS
-from .player import frame_label
 from .whatif import Answer, WhatIf, ask, loss_along, slider_range
 
 PANELS = ("truth", "prediction", "reconstruction", "difference", "masks")
 SPEEDS, TURNS = [i / 20 for i in range(41)], [float(a) for a in range(-90, 91, 5)]
 PIXELS = 190  # width of a panel on the screen
+_CURVE = Template((Path(__file__).parent / "curve.svg").read_text())
 
 
 class Explorer:
@@ -127,44 +123,25 @@ class Explorer:
         if not self.ready:
             return
         self.answer = ask(self.published, self.video.value - 1, self.question)
-        self.rows = self._rows()
+        self.rows = panels(self.published.evaluation, self.video.value - 1, self.answer.prediction)
         self.draw()
         self.draw_curve()
-
-    def _rows(self) -> dict[str, Tensor]:
-        """What each panel shows, (T, C, S, S); black where there is nothing to show."""
-        evaluation, index = self.published.evaluation, self.video.value - 1
-        truth, output, steps = evaluation.video[index], evaluation.output, self.published.model.input_steps
-        end = output.recons.shape[1]
-        colors = torch.tensor(OBJECT_COLORS[: output.masks.shape[2]])  # (K, 3)
-        recons, masks = torch.zeros_like(truth), torch.zeros(len(truth), 3, *truth.shape[2:])
-        recons[:end] = output.recons[index]
-        found = output.masks[index] * truth[:end].amax(1, keepdim=True)  # (L+P, K, S, S)
-        masks[:end] = torch.einsum("tkhw,kc->tchw", found, colors)
-        prediction = torch.cat([recons[:steps], self.answer.prediction])
-        return {
-            "truth": truth,
-            "prediction": prediction,
-            "reconstruction": recons,
-            "difference": (prediction - truth).abs(),
-            "masks": masks,
-        }
 
     def draw(self) -> None:
         """Show the current frame in all chosen panels."""
         if not self.ready:
             return
-        t, model = self.frame.value - 1, self.published.model
+        t = self.frame.value - 1
         figures = [
             f'<figure style="margin:0 8px 0 0"><img alt="{name}, frame {t + 1}" width="{PIXELS}" '
-            f'style="image-rendering:pixelated" src="{_data_url(self.rows[name][t])}">'
+            f'style="image-rendering:pixelated" src="{png_url(to_picture(self.rows[name][t]))}">'
             f"<figcaption>{name}</figcaption></figure>"
             for name, chosen in self.panels.items()
             if chosen.value
         ]
         self.picture.value = (
             f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>'
-            f"{frame_label(t, model.input_steps, model.pred_steps)}; "
+            f"frame {t + 1}, {frame_part(self.published.evaluation, t)}; "
             f"squared error per predicted frame: {self.answer.loss:.3g}"
         )
 
@@ -182,36 +159,20 @@ class Explorer:
         self.curve.value = curve_svg(values, losses, (self.sliders[name].value, self.answer.loss), name)
 
 
-def _data_url(image: Tensor) -> str:
-    file = io.BytesIO()
-    imageio.imwrite(file, to_picture(image, 1), extension=".png")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
 def curve_svg(values: list[float], losses: list[float], here: tuple[float, float], name: str) -> str:
-    """A small line chart as SVG text: drawing it takes no time, so it can follow a slider."""
-    width, height, left, bottom = 520, 176, 56, 40
+    """A small line chart as SVG text: drawing it takes no time, so it can follow a slider.
+
+    Args:
+        here: the slider's value, and the loss there.
+    """
     logs = np.log10(np.maximum([*losses, here[1]], 1e-3))
     low, high = logs.min() - 0.05, logs.max() + 0.05
-    span = (values[-1] - values[0]) or 1.0
-
-    def place(value: float, log: float) -> tuple[float, float]:
-        across = left + (width - left - 10) * (value - values[0]) / span
-        return across, 10 + (height - bottom - 10) * (high - log) / (high - low)
-
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(v, g) for v, g in zip(values, logs[:-1], strict=True)))
-    x, y = place(here[0], logs[-1])
-    text = 'font-size="12" fill="currentColor"'
-    return (
-        f'<svg width="{width}" height="{height}" role="img" aria-label="loss along {name}, now {here[1]:.3g}">'
-        f'<path d="M{left},10 V{height - bottom} H{width - 10}" fill="none" stroke="currentColor" opacity=".4"/>'
-        f'<polyline points="{line}" fill="none" stroke="#0072b2" stroke-width="2"/>'
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="#d55e00"/>'
-        f'<text x="{left}" y="{height - 22}" {text}>{values[0]:.3g}</text>'
-        f'<text x="{width - 10}" y="{height - 22}" text-anchor="end" {text}>{values[-1]:.3g}</text>'
-        f'<text x="{(left + width) / 2}" y="{height - 8}" text-anchor="middle" {text}>{name}</text>'
-        f'<text x="{left - 4}" y="20" text-anchor="end" {text}>{10**high:.2g}</text>'
-        f'<text x="{left - 4}" y="{height - bottom}" text-anchor="end" {text}>{10**low:.2g}</text>'
-        f'<text x="12" y="{height / 2}" transform="rotate(-90 12 {height / 2})" text-anchor="middle" {text}>'
-        "loss per frame</text></svg>"
-    )
+    left, right, top, bottom = 56, 510, 10, 136  # the box of the axes in curve.svg
+    x = left + (right - left) * (np.array([*values, here[0]]) - values[0]) / ((values[-1] - values[0]) or 1.0)
+    y = top + (bottom - top) * (high - logs) / (high - low)
+    *line, (now_x, now_y) = zip(x, y, strict=True)
+    return _CURVE.substitute(
+        name=name, loss=f"{here[1]:.3g}", line=" ".join(f"{x:.1f},{y:.1f}" for x, y in line), x=f"{now_x:.1f}",
+        y=f"{now_y:.1f}", first=f"{values[0]:.3g}", last=f"{values[-1]:.3g}", most=f"{10**high:.2g}",
+        least=f"{10**low:.2g}",
+    )  # fmt: skip

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Sequence
+import symtable
+from collections.abc import Iterable, Sequence
 
 from IPython import get_ipython
 from IPython.display import Markdown
 
 from ..config import Config, make_config
-from ..tasks import RECONS_THRESHOLD, TASKS
+from ..tasks import RECONS_THRESHOLD, Task
 from .tables import table
 
-# The notebook's own parameters cell begins with the first, the one that papermill adds after it with the second.
-OWN_MARK, CELL_MARK = "# Parameters. ", "# Parameters"
+_MARK = "# Parameters. "  # how the notebook's own parameters cell begins
+_HEADER = _MARK + "None: as the recipe says. Every option of `python -m pig_core --help` can be set here or with -p."
+_OPTIONS = {field.name: field for field in dataclasses.fields(Config)}
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 
 def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> Config:
-    """The options set in a notebook's parameter cells.
+    """The options set in the cells of a notebook, wherever that was, so that no setting is ignored.
 
-    Papermill only warns of a misspelt ``-p``; here every name assigned in a parameter cell must be an option.
+    Papermill only warns of a misspelt ``-p``; here a cell of assignments alone, which is what it adds and what a
+    cell of parameters is, may assign nothing but options.
 
     Args:
         sources: the source of all cells run so far (IPython's ``In``).
-        namespace: the notebook's variables (``globals()``).
+        namespace: the notebook's variables (``globals()``); the values that they have now count.
     Raises:
         ConfigError: for an unknown name or a value that is not allowed.
     """
-    options = {}
+    names: dict[str, None] = {}
     for source in sources:
-        if source.lstrip().startswith(OWN_MARK):
-            options = {}  # run again, perhaps after a correction: what it said before no longer counts
-        if source.lstrip().startswith(CELL_MARK):
-            for statement in ast.parse(source).body:
-                names = [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-                options.update({name: namespace[name] for name in names})
-    return make_config(**{name: value for name, value in options.items() if value is not None})
+        if source.lstrip().startswith(_MARK):
+            names = {}  # run again, perhaps after a correction: what was said before no longer counts
+        try:
+            body, symbols = ast.parse(source).body, symtable.symtable(source, "cell", "exec").get_symbols()
+        except SyntaxError:
+            continue  # it did not run
+        strict = all(isinstance(statement, _ASSIGNMENTS) for statement in body)
+        assigned = (symbol.get_name() for symbol in symbols if symbol.is_assigned())
+        names |= dict.fromkeys(name for name in assigned if strict or name in _OPTIONS)
+    values = {name: namespace.get(name) for name in names}
+    return make_config(**{name: value for name, value in values.items() if value is not None or name not in _OPTIONS})
 
 
 def notebook_config() -> Config:
@@ -45,35 +53,40 @@ def notebook_config() -> Config:
     return config_from_cells(variables["In"], variables)
 
 
+def parameters_source(names: Iterable[str]) -> str:
+    """The parameters cell of ``train.ipynb`` for these options, with what they mean and which values they may have."""
+    lines = [_HEADER]
+    for field in (_OPTIONS[name] for name in names):
+        value = field.default if field.name in ("task", "recipe", "seed") else None
+        choices = ", ".join(field.metadata["choices"])
+        text = f'"{value}"' if isinstance(value, str) else value
+        lines.append(f"{field.name} = {text}  # {field.metadata['help']}" + (f" ({choices})" if choices else ""))
+    return "\n".join(lines)
+
+
 def changed_options(config: Config) -> Markdown:
     """The options that differ from the defaults of Config, as a table."""
     rows = [
-        (f"`{field.name}`", f"`{getattr(config, field.name)!r}`", field.metadata["help"])
-        for field in dataclasses.fields(config)
-        if getattr(config, field.name) != field.default or field.name in ("task", "recipe", "seed")
+        (f"`{name}`", f"`{getattr(config, name)!r}`", field.metadata["help"])
+        for name, field in _OPTIONS.items()
+        if getattr(config, name) != field.default or name in ("task", "recipe", "seed")
     ]
     return Markdown(table(["option", "value", "meaning"], rows))
 
 
-def results_table(metrics: dict[str, object]) -> Markdown:
+def results_table(metrics: dict[str, object], task: Task) -> Markdown:
     """Learned against true parameters and the losses on the long test file."""
     rows = [
-        (
-            f"${name}$",
-            f"{metrics['learned'][name]:.4g}",
-            f"{true:.4g}",
-            f"{100 * metrics['parameter_error'][name]:+.2f} %",
-        )
-        for name, true in metrics["truth"].items()
-        if name in metrics["learned"]
+        (f"${name}$", f"{value:.4g}", f"{metrics['truth'][name]:.4g}", f"{100 * error:+.2f} %")
+        for (name, value), error in zip(metrics["learned"].items(), metrics["parameter_error"].values(), strict=True)
     ]
     parameters = table(["parameter", "learned", "true", "error"], rows) + "\n\n" if rows else ""
-    threshold = TASKS[metrics["task"]].pred_threshold
-    losses = [
-        ("reconstruction", f"{metrics['recons_loss']:.3f}", f"below {RECONS_THRESHOLD:g}: objects discovered"),
-        ("prediction", f"{metrics['pred_loss']:.3f}", f"below {threshold:g}: velocity and physics learned"),
-        ("extrapolation", f"{metrics['extrap_loss']:.3f}", "frames beyond the trained range"),
-    ]
+    thresholds = {
+        "recons": ("reconstruction", f"below {RECONS_THRESHOLD:g}: objects discovered"),
+        "pred": ("prediction", f"below {task.pred_threshold:g}: velocity and physics learned"),
+        "extrap": ("extrapolation", "frames beyond the trained range"),
+    }
+    losses = [(name, f"{metrics[f'{key}_loss']:.3f}", says) for key, (name, says) in thresholds.items()]
     return Markdown(parameters + table(["loss on the long test file", "value", "authors' threshold"], losses))
 
 
@@ -85,10 +98,9 @@ def verdict(metrics: dict[str, object]) -> Markdown:
             "**The objects were not found in this run**: the reconstruction is not better than a picture with a part "
             "left empty. Whatever the parameters say, they do not measure anything yet."
         )
-    errors = metrics["parameter_error"]
-    worst = max(errors.values(), key=abs, default=None)
+    worst = max(map(abs, metrics["parameter_error"].values()), default=None)
     measured = "there is no parameter to measure" if worst is None else (
-        "the physical parameters are within " f"{100 * abs(worst):.2f} % of the truth"
+        f"the physical parameters are within {100 * worst:.2f} % of the truth"
     )  # fmt: skip
     follows = "follow the video through the trained range" if metrics["predicted"] else "do **not** follow the video"
     text = f"**The objects were found**, {measured}, and the predictions {follows}."

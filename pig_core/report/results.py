@@ -1,23 +1,30 @@
-"""All committed results at a glance, and their table in the README."""
+"""All committed results as one table of runs, and their summary in the README."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from ..common.errors import RunError, command_line
 from ..common.files import project_root, replacing
 from ..config import RECIPES, make_config
-from ..tasks import TASKS
+from ..tasks import TASKS, Task
 
-Result = dict[str, object]
 _SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
+# What every result says of its run, and what it says if the run knew of objects, or their true positions.
+_ALWAYS = (
+    "task", "recipe", "seed", "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "train_seconds",
+    "train_sequences", "device", "commit", "config", "learned", "truth", "pred_loss_per_step",
+)  # fmt: skip
+_SOMETIMES = ("position_rms", "ssim_per_step", "rollout_rms_per_step")
+COLUMNS = (*_ALWAYS, *_SOMETIMES, "error", "steps", "epochs", "folder")
 
 # What the paper reports, as we recall it: to be compared, not to be trusted to the last digit.
 PAPER_VALUES = {"spring_color": {"l": 6.17}, "mnist_spring_color": {"l": 12.24}, "3bp_color": {"g": 65.7}}
@@ -28,83 +35,140 @@ def results_folder() -> Path:
     return project_root() / "reports" / "results"
 
 
-def coordinate_scale(task: str, name: str) -> float:
+def length_power(task: Task, name: str) -> int:
+    """With which power of a length a physical parameter grows."""
+    return {"l": 1, "g": 3}.get(name, 0)
+
+
+def coordinate_scale(task: Task, name: str) -> float:
     """The factor by which the released placement makes a parameter too large (1: not at all).
 
     A position has to move by S/(S-1) pixels for the drawn object to move by one: lengths grow by that factor, g,
-    which goes with the cube of a length, by its cube, and k, which does not know of lengths, not at all.
+    which goes with the cube of a length, by its cube, and k, which does not depend on the length scale, not at all.
     """
-    size = TASKS[task].image_size
-    return (size / (size - 1)) ** {"l": 1, "g": 3}.get(name, 0)
+    return (task.image_size / (task.image_size - 1)) ** length_power(task, name)
 
 
-def load_results(folder: Path | None = None) -> list[Result]:
+def load_results(folder: Path | None = None) -> pd.DataFrame:
     """All results in ``folder`` (reports/results of the project), in the order of tasks, recipes and seeds.
 
+    Returns:
+        one row per run with the columns :data:`COLUMNS`: "steps" of all stages together; "learned", "truth" and the
+        relative "error" as dicts of the physical parameters; "..._per_step" as lists over the predicted frames;
+        "folder", where the result, and with it the run's curves, were found. NaN: not finite, or not measured.
     Raises:
-        RunError: if a file is not a result.
+        RunError: if a file is not the result of a run.
     """
     folder = folder or results_folder()
-    results = []
+    rows = []
     for path in folder.glob("*.json"):
         try:
-            result = json.loads(path.read_text())
-            order = (list(TASKS).index(result["task"]), list(RECIPES).index(result["recipe"]), result["seed"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path} is not the result of a run ({error})") from error
-        results.append((order, result))
-    return [result for _, result in sorted(results, key=lambda pair: pair[0])]
+            row = as_row(json.loads(path.read_text()), folder)
+            order = (list(TASKS).index(row["task"]), list(RECIPES).index(row["recipe"]), row["seed"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"{path} is not the result of a run ({type(error).__name__}: {error})") from error
+        rows.append((order, row))
+    return pd.DataFrame([row for _, row in sorted(rows, key=lambda pair: pair[0])], columns=COLUMNS)
 
 
-def summary_table(results: Iterable[Result]) -> str:
+def as_row(result: dict[str, object], folder: Path) -> dict[str, object]:
+    """The content of a ``metrics.json`` as a row of :func:`load_results`."""
+    known = {name: result[name] for name in _ALWAYS} | {name: result.get(name) for name in _SOMETIMES}
+    return {
+        **{name: value if name == "config" else _null_to_nan(value) for name, value in known.items()},
+        "error": _null_to_nan(result["parameter_error"]),
+        "steps": sum(result["steps"].values()),
+        "epochs": result["config"]["epochs"],
+        "folder": folder,
+    }
+
+
+def _null_to_nan(value: object) -> object:
+    """JSON has no NaN: what was not finite was written as null."""
+    if isinstance(value, dict):
+        return {name: _null_to_nan(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_null_to_nan(part) for part in value]
+    return math.nan if value is None else value
+
+
+def constants_of(results: pd.DataFrame, keys: Sequence[str] = ("task", "recipe", "seed")) -> pd.DataFrame:
+    """The physical parameters of all runs: one row per run and parameter.
+
+    Returns:
+        columns ``keys``, taken over from the runs, then name, learned, truth and (relative) error.
+    """
+    rows = [
+        (*(run[key] for key in keys), name, value, run["truth"][name], run["error"][name])
+        for run in results.to_dict("records")
+        for name, value in run["learned"].items()
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "name", "learned", "truth", "error"])
+
+
+def per_frame(results: pd.DataFrame, column: str, keys: Sequence[str] = ("task", "seed")) -> pd.DataFrame:
+    """A measure over the predicted frames, "..._per_step": one row per run and frame; runs without it have no row.
+
+    Returns:
+        columns ``keys``, taken over from the runs, then frame (the first frame of a video is 1) and value.
+    """
+    rows = [
+        (*(run[key] for key in keys), TASKS[run["task"]].input_steps + 1 + t, value)
+        for run in results.to_dict("records")
+        if isinstance(run[column], list)
+        for t, value in enumerate(run[column])
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "frame", "value"])
+
+
+def curves_of(run: pd.Series) -> pd.DataFrame:
+    """The training curves of one run (a row of :func:`load_results`); without a row if they were not kept.
+
+    Returns:
+        columns stage, step (within the stage), seconds, recons_loss, pred_loss and what else the stages recorded; NaN
+        where a stage has no such value or it was not finite.
+    """
+    path = run.folder / "curves" / f"{run.task}-{run.recipe}-s{run.seed}.json"
+    points = pd.DataFrame(_null_to_nan(json.loads(path.read_text())) if path.is_file() else [])
+    return points.reindex(columns=dict.fromkeys(["stage", "step", "seconds", "recons_loss", "pred_loss", *points]))
+
+
+def summary_table(results: pd.DataFrame) -> str:
     """One line for each task and recipe, as markdown: the median over seeds and, behind it, the worst seed.
 
     The thresholds are the authors': reconstruction for objects found, prediction for velocity and physics learned.
     """
-    groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        groups.setdefault((result["task"], _label(result)), []).append(result)
     lines = [
         "| task | recipe | thresholds met | parameters, error | recons_loss | pred_loss | extrap_loss | training |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for (task, recipe), runs in groups.items():
-        counts = (sum(run[name] for run in runs) for name in ("discovered", "predicted"))
-        found = "recons {}, pred {} of {} seeds".format(*counts, len(runs))
-        losses = (_spread([run[name] for run in runs]) for name in ("recons_loss", "pred_loss", "extrap_loss"))
-        seconds = f"{statistics.median(run['train_seconds'] for run in runs):.0f} s"
+    labels = results.apply(_label, axis=1) if len(results) else results["recipe"]
+    for (task, label), runs in results.groupby(["task", labels.rename("label")], sort=False):
+        found = f"recons {runs['discovered'].sum()}, pred {runs['predicted'].sum()} of {len(runs)} seeds"
         errors = ", ".join(
-            f"{name} {_spread([_percent(run['parameter_error'][name]) for run in runs])} %"
-            for name in runs[0]["learned"]
+            f"{name} {_spread(100 * error.abs())} %"
+            for name, error in constants_of(runs).groupby("name", sort=False)["error"]
         )
-        lines.append("| " + " | ".join([f"`{task}`", recipe, found, errors or "none", *losses, seconds]) + " |")
+        losses = (_spread(runs[name]) for name in ("recons_loss", "pred_loss", "extrap_loss"))
+        seconds = f"{runs['train_seconds'].median():.0f} s"
+        lines.append("| " + " | ".join([f"`{task}`", label, found, errors or "none", *losses, seconds]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _label(result: Result) -> str:
+def _label(run: pd.Series) -> str:
     """The recipe, and how long it was run if that was shorter than the recipe says."""
-    plain = make_config(result["task"], result["recipe"])
-    label, epochs, sequences = result["recipe"], result["config"]["epochs"], result["train_sequences"]
-    if epochs != plain.epochs:
-        label += f", {epochs} of {plain.epochs} epochs"
-    if sequences != plain.n_train:
-        label += f", {sequences} of {plain.n_train} sequences"
+    plain, label = make_config(run.task, run.recipe), run.recipe
+    if run.epochs != plain.epochs:
+        label += f", {run.epochs} of {plain.epochs} epochs"
+    if run.train_sequences != plain.n_train:
+        label += f", {run.train_sequences} of {plain.n_train} sequences"
     return label
 
 
-def _spread(values: list[float | None]) -> str:
-    """Median and, in brackets, the largest; None stands for what was not a finite number."""
-    values = [or_infinite(value) for value in values]
-    return f"{_digits(statistics.median(values))} ({_digits(max(values))})"
-
-
-def or_infinite(value: float | None) -> float:
-    """A number of a result; None stands for one that was not finite."""
-    return math.inf if value is None else value
-
-
-def _percent(error: float | None) -> float | None:
-    return None if error is None else 100 * abs(error)
+def _spread(values: pd.Series) -> str:
+    """Median and, in brackets, the largest; what was not finite is infinitely bad."""
+    values = values.fillna(math.inf)
+    return f"{_digits(values.median())} ({_digits(values.max())})"
 
 
 def _digits(value: float) -> str:

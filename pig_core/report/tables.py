@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import pandas as pd
 from IPython.display import Markdown
 
 from ..config import make_config
-from ..evaluation.oracle import oracle_fit
 from ..tasks import TASKS
-from .results import PAPER_VALUES, Result, coordinate_scale
+from .results import PAPER_VALUES, constants_of, coordinate_scale
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -22,23 +21,23 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def of_task(results: Sequence[Result], task: str) -> list[Result]:
+def of_task(results: pd.DataFrame, task: str) -> pd.DataFrame:
     """The results of one task."""
-    return [result for result in results if result["task"] == task]
+    return results[results["task"] == task]
 
 
-def source_note(results: Sequence[Result]) -> Markdown:
+def source_note(results: pd.DataFrame) -> Markdown:
     """Which runs a figure or table shows: tasks, seeds, recipe with changed options, device and commit."""
-    if not results:
+    if results.empty:
         return Markdown("*There are no such runs yet.*")
     parts = {
-        "tasks": {r["task"] for r in results},
-        "seeds": {str(r["seed"]) for r in results},
-        "recipe": {_recipe(r) for r in results},
-        "commit": {short_commit(r["commit"]) for r in results},
-        "on": {r["device"] for r in results},
+        "tasks": results["task"],
+        "seeds": results["seed"].astype(str),
+        "recipe": results.apply(_recipe, axis=1),
+        "commit": results["commit"].map(short_commit),
+        "on": results["device"],
     }
-    text = "; ".join(f"{name} {', '.join(sorted(values))}" for name, values in parts.items())
+    text = "; ".join(f"{name} {', '.join(sorted(set(values)))}" for name, values in parts.items())
     return Markdown(f"*Shown: {len(results)} runs; {text}.*")
 
 
@@ -47,44 +46,44 @@ def short_commit(commit: str) -> str:
     return re.sub("[0-9a-f]{32}(?=$|[+])", "", commit)
 
 
-def _recipe(result: Result) -> str:
+def _recipe(run: pd.Series) -> str:
     """The recipe and the options that were set to something else."""
-    plain = dataclasses.asdict(make_config(result["task"], result["recipe"]))
+    plain = dataclasses.asdict(make_config(run.task, run.recipe))
     about = {"seed", "save_dir", "data_dir", "overwrite", "resume", "eval_every_n_epochs", "print_interval"}
-    other = {n: v for n, v in result["config"].items() if n not in about and plain.get(n) != v}
-    return result["recipe"] + "".join(f" with {name}={value}" for name, value in other.items())
+    other = {n: v for n, v in run.config.items() if n not in about and plain.get(n) != v}
+    return run.recipe + "".join(f" with {name}={value}" for name, value in other.items())
 
 
-def headline(results: Sequence[Result]) -> Markdown:
+def headline(results: pd.DataFrame) -> Markdown:
     """What came out, in two sentences."""
-    found = sum(r["discovered"] and r["predicted"] for r in results)
-    errors = [math.inf if e is None else 100 * abs(e) for r in results for e in r["parameter_error"].values()]
-    seconds = {task: statistics.median(r["train_seconds"] for r in of_task(results, task)) for task in TASKS
-               if of_task(results, task)}  # fmt: skip
+    errors = 100 * constants_of(results)["error"].abs().fillna(math.inf)
+    seconds = results.groupby("task")["train_seconds"].median()
     return Markdown(
-        f"**{found} of {len(results)} runs of the recipe `improved` find the objects and the physics, every seed of "
-        f"every task counted. The {len(errors)} physical parameters they measure are {statistics.median(errors):.2f} % "
-        f"off in the median and {max(errors):.2f} % in the worst case. A run takes {min(seconds.values()):.0f} to "
-        f"{max(seconds.values()):.0f} seconds on two CPU cores, without a GPU.**"
+        f"**{(results['discovered'] & results['predicted']).sum()} of {len(results)} runs of the recipe `improved` "
+        f"find the objects and the physics, every seed of every task counted. The {len(errors)} physical parameters "
+        f"they measure are {errors.median():.2f} % off in the median and {errors.max():.2f} % in the worst case. A run "
+        f"takes {seconds.min():.0f} to {seconds.max():.0f} seconds on two CPU cores, without a GPU.**"
     )
 
 
-def comparison_table(exact: Sequence[Result], released: Sequence[Result], paper: Sequence[Result]) -> Markdown:
+def comparison_table(
+    exact: pd.DataFrame, released: pd.DataFrame, best: Mapping[str, Mapping[str, float]], paper: pd.DataFrame
+) -> Markdown:
     """Every parameter: true, in the paper, in our runs of ``paper``, with either placement, and the best possible.
 
     Args:
         exact, released: runs of the recipe ``improved`` with exact and with released placement.
+        best: task -> parameter -> the best that a model with 5 substeps can measure.
         paper: runs of the recipe ``paper``.
     """
     rows = []
-    for task, about in TASKS.items():
-        best = oracle_fit(task) if about.truth else {}
-        for name, true in about.truth.items():
-            quoted = PAPER_VALUES.get(task, {}).get(name)
+    for task in TASKS.values():
+        for name, true in task.truth.items():
+            quoted = PAPER_VALUES.get(task.name, {}).get(name)
+            ours, placed, precise = (_values(of_task(runs, task.name), name) for runs in (paper, released, exact))
             rows.append((
-                f"`{task}`", f"${name}$", f"{true:g}", "" if quoted is None else f"{quoted:g}",
-                _values(of_task(paper, task), name), f"{true * coordinate_scale(task, name):.2f}",
-                _values(of_task(released, task), name), _values(of_task(exact, task), name), f"{best[name]:.4g}",
+                f"`{task.name}`", f"${name}$", f"{true:g}", "" if quoted is None else f"{quoted:g}", ours,
+                f"{true * coordinate_scale(task, name):.2f}", placed, precise, f"{best[task.name][name]:.4g}",
             ))  # fmt: skip
     header = [
         "task", "", "true", "the paper (from memory)", "recipe `paper`, ours", "released placement, predicted",
@@ -93,57 +92,47 @@ def comparison_table(exact: Sequence[Result], released: Sequence[Result], paper:
     return Markdown(table(header, rows))
 
 
-def _values(runs: Sequence[Result], name: str) -> str:
+def _values(runs: pd.DataFrame, name: str) -> str:
     """Median and range over the seeds; without objects a value measures nothing, and that is said."""
-    lost = sum(not r["discovered"] for r in runs)
-    return _median_and_range(runs, name) + (f", objects not found by {lost} of {len(runs)}" if lost else "")
-
-
-def _median_and_range(runs: Sequence[Result], name: str) -> str:
-    values = [r["learned"][name] for r in runs if r["learned"].get(name) is not None]
-    if not values:
-        return ""
+    found = constants_of(runs)
+    values, lost, text = found.loc[found["name"] == name, "learned"].dropna(), (~runs["discovered"]).sum(), ""
     if len(values) == 1:
-        return f"{values[0]:.4g} (1 seed)"
-    return f"{statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g}, {len(values)} seeds)"
+        text = f"{values.iloc[0]:.4g} (1 seed)"
+    elif len(values):
+        text = f"{values.median():.4g} ({values.min():.4g} to {values.max():.4g}, {len(values)} seeds)"
+    return text + (f", objects not found by {lost} of {len(runs)}" if lost else "")
 
 
-def paper_runs(results: Sequence[Result]) -> Markdown:
+def paper_runs(results: pd.DataFrame) -> Markdown:
     """What the recipe ``paper`` gave, run by run, with what each run was."""
     rows = [
         (
-            f"`{r['task']}`", r["seed"], r["config"]["epochs"], sum(r["steps"].values()), r["train_sequences"],
-            *(_number(r[name]) for name in ("recons_loss", "pred_loss", "extrap_loss")),
-            ", ".join(f"{n} {_number(v)}" for n, v in r["learned"].items()) or "none",
-            f"{r['train_seconds'] / 60:.0f} min", r["device"],
+            f"`{run.task}`", run.seed, run.epochs, run.steps, run.train_sequences,
+            *map(_number, (run.recons_loss, run.pred_loss, run.extrap_loss)),
+            ", ".join(f"{name} {_number(value)}" for name, value in run.learned.items()) or "none",
+            f"{run.train_seconds / 60:.0f} min", run.device,
         )
-        for r in results
+        for run in results.itertuples()
     ]  # fmt: skip
     header = ["task", "seed", "epochs", "steps", "sequences", "recons", "pred", "extrap", "learned", "time", "on"]
     return Markdown(table(header, rows) if rows else "There is no run of the recipe `paper` yet.")
 
 
-def cost_table(results: Sequence[Result]) -> Markdown:
+def cost_table(results: pd.DataFrame) -> Markdown:
     """Time and device of every task's runs."""
-    rows = []
-    for task in TASKS:
-        runs = of_task(results, task)
-        if runs:
-            seconds = [r["train_seconds"] for r in runs]
-            rows.append((
-                f"`{task}`", len(runs), f"{statistics.median(seconds):.0f} s", f"{max(seconds):.0f} s",
-                ", ".join(sorted({r["device"] for r in runs})),
-            ))  # fmt: skip
+    rows = [
+        (f"`{task}`", len(runs), *(f"{s:.0f} s" for s in (runs["train_seconds"].median(), runs["train_seconds"].max())),
+         ", ".join(sorted(set(runs["device"]))))
+        for task, runs in results.groupby("task", sort=False)
+    ]  # fmt: skip
     return Markdown(table(["task", "runs", "median", "slowest", "device"], rows))
 
 
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.3g}"
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "not finite"
 
 
-def ratio(worse: Sequence[Result], better: Sequence[Result], name: str) -> str:
+def ratio(worse: pd.DataFrame, better: pd.DataFrame, name: str) -> str:
     """How many times smaller a loss is in the second group of runs, medians compared; "no run" if one is empty."""
-    groups = [[r[name] for r in runs if r[name] is not None] for runs in (worse, better)]
-    if not all(groups):
-        return "no run"
-    return f"{statistics.median(groups[0]):.3g} without, {statistics.median(groups[1]):.3g} with"
+    without, with_it = (runs[name].median() for runs in (worse, better))  # NaN: no run, or none that is finite
+    return "no run" if math.isnan(without + with_it) else f"{without:.3g} without, {with_it:.3g} with"

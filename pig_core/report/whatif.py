@@ -12,7 +12,6 @@ from ..common.errors import RunError
 from ..model import image_loss
 from ..physics import PHYSICS, Dynamics
 from ..runs.trained import Published
-from ..tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,16 @@ def physics_with(published: Published, values: dict[str, float]) -> Dynamics:
     Raises:
         RunError: for a parameter that this physics does not have, or one that is not positive.
     """
-    model, task = published.model, TASKS[published.config.task]
+    physics, task = published.model.physics, published.task
     if not values:
-        return model.physics  # also where it is a black box
-    learned = model.physics.values()
+        return physics  # also where it is a black box
+    learned = physics.values()
     for name, value in values.items():
         if name not in learned or not 0 < value < math.inf:
             allowed = ", ".join(f"{name} > 0" for name in learned) or "none"
-            raise RunError(f"{name} = {value:g} cannot be asked of {published.config.task}; allowed: {allowed}")
-    kind, config = PHYSICS[task.physics], published.config
-    return kind(task.dt, config.substeps, task.image_size, task.radius, {**learned, **values})
+            raise RunError(f"{name} = {value:g} cannot be asked of {task.name}; allowed: {allowed}")
+    values = {**learned, **values}
+    return PHYSICS[task.physics](task.dt, published.config.substeps, task.image_size, task.radius, values)
 
 
 @torch.no_grad()
@@ -68,11 +67,9 @@ def ask(published: Published, index: int, question: WhatIf) -> Answer:
 
 def loss_along(published: Published, index: int, name: str, values: list[float], question: WhatIf) -> list[float]:
     """The loss of one video for each value of one physical parameter (or "speed", "turn"), all else as asked."""
-    if name in ("speed", "turn"):
-        questions = [replace(question, **{name: value}) for value in values]
-    else:
-        questions = [replace(question, values={**question.values, name: value}) for value in values]
-    return [ask(published, index, each).loss for each in questions]
+    moves = name in ("speed", "turn")
+    changes = ({name: value} if moves else {"values": {**question.values, name: value}} for value in values)
+    return [ask(published, index, replace(question, **change)).loss for change in changes]
 
 
 def slider_range(value: float, points: int = 25) -> list[float]:

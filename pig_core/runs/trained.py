@@ -28,6 +28,11 @@ class Trained:
     model: PAIG
     n: int = 8  # example videos
 
+    @property
+    def task(self) -> Task:
+        """What the model was trained on."""
+        return TASKS[self.config.task]
+
     @cached_property
     def evaluation(self) -> Evaluation:
         """The model on fresh test videos."""

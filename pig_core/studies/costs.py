@@ -6,14 +6,15 @@ import json
 import math
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from ..common.errors import RunError
-from ..report.figures import PALETTE
-from ..report.overview import SHORT
 from ..report.results import results_folder
+from ..report.style import PALETTE
 from ..report.tables import short_commit, table
+from ..tasks import TASKS
 
 
 def benchmark(part: str) -> dict[str, object]:
@@ -24,7 +25,7 @@ def benchmark(part: str) -> dict[str, object]:
     """
     path = results_folder() / "benchmarks" / f"{part}.json"
     if not path.is_file():
-        raise RunError(f"{path} is not here: python -m tests.bench {part}")
+        raise RunError(f"{path} is not here: python -m pig_core bench {part}")
     return json.loads(path.read_text())
 
 
@@ -32,11 +33,11 @@ def steps_table() -> Markdown:
     """Seconds of a training step of the recipe ``paper``: plain reference, ours, ours with bfloat16, and ratios."""
     rows = []
     for task, times in benchmark("step")["result"].items():
-        plain = times["plain"]["median"]
-        cells = [_spread(times["plain"])]
-        for how in ("float32", "bfloat16"):
-            cells.append(f"{_spread(times[how])}: {plain / times[how]['median']:.1f} times as fast")
-        rows.append((SHORT[task], *cells))
+        ours = (
+            f"{_spread(times[how])}: {times['plain']['median'] / times[how]['median']:.1f} times as fast"
+            for how in ("float32", "bfloat16")
+        )
+        rows.append((TASKS[task].title, _spread(times["plain"]), *ours))
     return Markdown(table(["one step, 100 videos", "plain reference", "ours", "ours, `bfloat16`"], rows))
 
 
@@ -49,14 +50,11 @@ def growth() -> Figure:
     parts = benchmark("growth")["result"]
     figure, axes = plt.subplots(1, len(parts), figsize=(2.8 * len(parts), 2.8))
     for ax, (quantity, points) in zip(axes, parts.items(), strict=True):
-        sizes, times = [float(size) for size in points], list(points.values())
-        middle = [t["median"] for t in times]
-        below, above = (
-            [m - t["min"] for m, t in zip(middle, times, strict=True)],
-            [t["max"] - t["median"] for t in times],
-        )
-        ax.errorbar(sizes, middle, [below, above], fmt="o-", ms=4, color=PALETTE[0], capsize=2)
-        exponent = math.log(middle[-1] / middle[-3]) / math.log(sizes[-1] / sizes[-3])
+        times = pd.DataFrame(points).T  # a row for each size
+        sizes, middle = [float(size) for size in points], times["median"]
+        bars = [middle - times["min"], times["max"] - middle]
+        ax.errorbar(sizes, middle, bars, fmt="o-", ms=4, color=PALETTE[0], capsize=2)
+        exponent = math.log(middle.iloc[-1] / middle.iloc[-3]) / math.log(sizes[-1] / sizes[-3])
         ax.set(xscale="log", yscale="log", xlabel=quantity, title=f"grows as the power {exponent:.1f}")
         ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
         ax.minorticks_off()
@@ -67,11 +65,12 @@ def growth() -> Figure:
 def rest_table() -> Markdown:
     """Data, imports, the report, and two seeds at a time."""
     data, imports, seeds = (benchmark(part)["result"] for part in ("data", "imports", "seeds"))
+    package, needed = imports.values()
     apart, together = seeds["one after the other"], seeds["side by side"]
     rows = [
         (f"all {data['files']} data files", f"{data['seconds']:.0f} s, {data['gigabytes']:.1f} GB of memory"),
-        ("`import pig_core`", f"{imports['pig_core']['median']:.2f} s"),
-        ("importing all that a run needs", f"{imports['pig_core.run']['median']:.1f} s"),
+        ("`import pig_core`", f"{package['median']:.2f} s"),
+        ("importing all that a run needs", f"{needed['median']:.1f} s"),
         ("two seeds one after the other, all cores each", f"{apart:.0f} s"),
         ("two seeds side by side, one core each", f"{together:.0f} s, {apart / together:.2f} times as fast"),
     ]

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from ..config import RECIPES, Config
-from ..report.results import Result, load_results, results_folder
+from ..report.results import load_results, results_folder
 
 Options = Mapping[str, object]
 
@@ -36,15 +39,12 @@ class Study:
         ]
 
 
-# Options in which the recipes differ. Left out are epochs and base_lr, which only the last stage of "paper" has.
-CHANGES = (
-    "encoder_type", "logit_gain", "mask_background", "coordinates", "window_edge", "background_init",
-    "velocity_type", "start_prior", "locality_steps", "decoder_steps", "vision_steps", "dynamics_steps",
-    "backward_loss", "physics_lr_scale", "optimizer", "clip_value", "clip_norm",
-)  # fmt: skip
-
 _DEFAULTS = {name: field.default for name, field in Config.__dataclass_fields__.items()}
 _PAPER = RECIPES["paper"]["all"]
+# Options in which the recipes differ. Left out are epochs and base_lr, which only the last stage of "paper" has.
+CHANGES = tuple(
+    name for name, ours in _DEFAULTS.items() if _PAPER.get(name, ours) != ours and name not in ("epochs", "base_lr")
+)
 _IN_DYNAMICS = ("backward_loss", "start_prior")  # act in a stage that "paper" does not have
 _NO_STAGES = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0}
 # A budget of minutes: 1000 steps of 8 sequences instead of 25000 of 100.
@@ -61,6 +61,10 @@ _LEARNED = {
     "dynamics_sequences": 0,
 }  # fmt: skip
 _BLACK_BOX = {**_LEARNED, "physics_lr_scale": 1.0, "dynamics_lr": 4e-3}
+_FRAMES = {
+    **_NO_STAGES, "architecture": "video_lstm", "background_init": "network", "start_prior": False,
+    "recurrent_units": 512, "epochs": 3, "batch_size": 32, "base_lr": 1e-3, "eval_every_n_epochs": 3,
+}  # fmt: skip
 
 STUDIES: dict[str, Study] = {
     "without": Study(
@@ -74,26 +78,12 @@ STUDIES: dict[str, Study] = {
             "lstm": {**_BLACK_BOX, "cell_type": "lstm"},
             "interaction": {**_BLACK_BOX, "cell_type": "interaction"},
         },
-        tasks=("spring_color", "3bp_color", "bouncing_balls"),
-        seeds=(0, 1, 2),
+        tasks=("spring_color", "3bp_color", "bouncing_balls"), seeds=(0, 1, 2),
     ),
     "frames": Study(
         "How far does a model get that knows neither objects nor physics?",
-        {
-            "video_lstm": {
-                **_NO_STAGES,
-                "architecture": "video_lstm",
-                "background_init": "network",
-                "start_prior": False,
-                "recurrent_units": 512,
-                "epochs": 3,
-                "batch_size": 32,
-                "base_lr": 1e-3,
-                "eval_every_n_epochs": 3,
-            }
-        },
-        tasks=("spring_color", "3bp_color", "bouncing_balls"),
-        seeds=(0, 1, 2),
+        {"video_lstm": _FRAMES},
+        tasks=("spring_color", "3bp_color", "bouncing_balls"), seeds=(0, 1, 2),
     ),
     "decoder": Study(
         "What does a decoder draw where it has never seen an object?",
@@ -101,41 +91,40 @@ STUDIES: dict[str, Study] = {
             "network": {"decoder_type": "mlp", "decoder_steps": 600, "vision_steps": 0},
             "placed": {"decoder_steps": 600, "vision_steps": 0},
         },
-        tasks=("spring_color_half",),
-        seeds=(0, 1, 2),
-        keep=("outputs.npz",),
+        tasks=("spring_color_half",), seeds=(0, 1, 2), keep=("outputs.npz",),
     ),
     "signal": Study(
         "From what does it learn: reconstruction only, gradients kept apart, or everything at once?",
         {
             **{name: {**_JOINT, "training_signal": name} for name in ("autoencoder", "separate", "joint")},
             # With a velocity that has to be learned, as in the paper, the prediction has more to teach.
-            **{
-                f"{name}_velocity": {**_JOINT, "training_signal": name, "velocity_type": "difference_mlp"}
-                for name in ("separate", "joint")
-            },
+            **{f"{name}_velocity": {**_JOINT, "training_signal": name, "velocity_type": "difference_mlp"}
+               for name in ("separate", "joint")},
         },
         seeds=(0, 1, 2),
     ),
     "datapoints": Study(
         "How many training videos does it need?",
         {str(n): {"datapoints": n} for n in (1, 3, 10, 30, 100, 1000)},
-        tasks=("spring_color", "3bp_color"),
-        seeds=(0, 1, 2),
+        tasks=("spring_color", "3bp_color"), seeds=(0, 1, 2),
     ),
     "with": Study(
         "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
-        {
-            "nothing": _SHORT,
-            **{name: {**_SHORT, name: _DEFAULTS[name]} for name in CHANGES if name not in _IN_DYNAMICS},
-        },
+        {"nothing": _SHORT, **{n: {**_SHORT, n: _DEFAULTS[n]} for n in CHANGES if n not in _IN_DYNAMICS}},
         recipe="paper",
     ),
-}
+}  # fmt: skip
 
 
-def study_results(name: str) -> dict[str, list[Result]]:
-    """The results of a study that come with the project: variant -> its runs; variants without a run are left out."""
-    folder = results_folder() / name
-    found = {variant: load_results(folder / variant) for variant in STUDIES[name].variants}
-    return {variant: runs for variant, runs in found.items() if runs}
+def study_results(name: str) -> pd.DataFrame:
+    """The runs of a study that come with the project, as :func:`load_results` gives them, and the column "variant"."""
+    found = [
+        load_results(results_folder() / name / variant).assign(variant=variant) for variant in STUDIES[name].variants
+    ]
+    return pd.concat([runs for runs in found if len(runs)] or found, ignore_index=True)
+
+
+def study_outputs(name: str) -> dict[str, dict[str, np.ndarray]]:
+    """The ``outputs.npz`` that a study keeps of each variant's first seed: variant -> arrays."""
+    paths = {variant: results_folder() / name / variant / "outputs.npz" for variant in STUDIES[name].variants}
+    return {variant: dict(np.load(path, allow_pickle=False)) for variant, path in paths.items()}

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pig_core.encoder import BACKGROUND_LOGIT
-from pig_core.model import PAIG
+from ..encoder import BACKGROUND_LOGIT
+from ..model import PAIG
 
 
 class PlainPAIG:

@@ -1,18 +1,16 @@
-"""What ``notebooks/data.ipynb`` shows: the tasks as a table, samples, and what rejection does to their videos."""
+"""What ``notebooks/data.ipynb`` shows: the tasks as a table, and what rejection does to their videos."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..data.simulate import STARTS, simulate, survivors
-from ..tasks import TASKS
-from . import figures as plots
+from ..tasks import TASKS, Task
+from .style import PALETTE
 from .tables import table
 
 FEWEST = 4000  # starts; of the half pane's less than one in a hundred survives
@@ -32,45 +30,45 @@ def facts() -> Markdown:
     return Markdown(table(header, rows))
 
 
-def samples(videos: Tensor, task: str) -> Figure:
-    """A row of frames for each video, uint8 (N, T, H, W, 3)."""
-    figure = plots.samples(videos, len(videos), 10)
-    figure.suptitle(f"{task}", fontsize=10)
-    plt.close(figure)
-    return figure
+def starts(n: int, seed: int = 0) -> pd.DataFrame:
+    """Simulate each task's rejection on ``40 n`` random starts.
 
-
-@dataclass(frozen=True)
-class Acceptance:
-    """What share of simulated videos is kept, and how the kept ones start."""
-
-    table: Markdown
-    figure: Figure
-
-
-def acceptance(n: int, seed: int = 0) -> Acceptance:
-    """Simulate each task's rejection on ``40 n`` random starts: how many survive, and where they begin."""
-    figure, axes = plt.subplots(1, len(TASKS), figsize=(2.4 * len(TASKS), 2.6))
+    Returns:
+        a row per task with the starts that were "drawn" and, of these, the "kept" ones of training videos and the
+        "kept_long" ones of test videos: distances of all objects from the middle, (starts, K) pixels each.
+    """
     rows = []
-    for ax, (name, task) in zip(axes, TASKS.items(), strict=True):
+    for name, task in TASKS.items():
         rng, truth = np.random.default_rng(seed), dict(task.truth)
         drawn, speeds = STARTS[task.physics](task, truth, rng, max(40 * n, FEWEST))
         kept = [survivors(task, truth, drawn, speeds, length) for length in (task.train_length, task.test_length)]
-        rows.append((f"`{name}`", *(f"{100 * len(k) / len(drawn):.1f} %" for k in kept)))
-        for positions, color, label in ((drawn, "0.7", "all"), (kept[0], plots.PALETTE[0], "kept")):
-            distance = np.linalg.norm(positions - task.image_size / 2, axis=-1).ravel()
-            ax.hist(distance, bins=20, density=True, histtype="step", color=color, label=label)
-        ax.set(title=name, xlabel="start, pixels from middle", yticks=[])
-        ax.title.set_fontsize(9)
+        rows.append((name, *(np.linalg.norm(pos - task.image_size / 2, axis=-1) for pos in (drawn, *kept))))
+    return pd.DataFrame(rows, columns=["task", "drawn", "kept", "kept_long"])
+
+
+def acceptance_table(starts: pd.DataFrame) -> Markdown:
+    """What share of simulated videos is kept; ``starts`` as :func:`starts` gives them."""
+    rows = [
+        (f"`{run.task}`", *(f"{100 * len(kept) / len(run.drawn):.1f} %" for kept in (run.kept, run.kept_long)))
+        for run in starts.itertuples()
+    ]
+    return Markdown(table(["task", "kept of random starts, training videos", "kept, long test videos"], rows))
+
+
+def acceptance_figure(starts: pd.DataFrame) -> Figure:
+    """Where all videos begin, and those that are kept for training; ``starts`` as :func:`starts` gives them."""
+    figure, axes = plt.subplots(1, len(starts), figsize=(2.4 * len(starts), 2.6))
+    for ax, run in zip(axes, starts.itertuples(), strict=True):
+        for distance, color, label in ((run.drawn, "0.7", "all"), (run.kept, PALETTE[0], "kept")):
+            ax.hist(distance.ravel(), bins=20, density=True, histtype="step", color=color, label=label)
+        ax.set_title(run.task, fontsize=9)
+        ax.set(xlabel="start, pixels from middle", yticks=[])
     axes[0].legend(fontsize=8)
-    plt.close(figure)
-    header = ["task", "kept of random starts, training videos", "kept, long test videos"]
-    return Acceptance(Markdown(table(header, rows)), figure)
+    return figure
 
 
-def coverage(name: str, n: int, seed: int = 0) -> Figure:
+def coverage(task: Task, n: int, seed: int = 0) -> Figure:
     """Where objects are in training videos (left) and in long test videos (right)."""
-    task = TASKS[name]
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.4))
     for ax, length in zip(axes, (task.train_length, task.test_length), strict=True):
         crossing = task.half_pane and length == task.test_length

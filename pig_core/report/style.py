@@ -1,0 +1,57 @@
+"""One look for all figures: labelled axes, colours that a colour-blind reader can tell apart, pictures in a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..evaluation.pictures import OBJECT_COLORS, to_picture
+
+__all__ = ["LOSS_LABEL", "OBJECT_COLORS", "PALETTE", "image_grid", "show_image", "use_style"]
+
+PALETTE = sns.color_palette("colorblind")
+LOSS_LABEL = "squared error per frame"
+
+
+def use_style() -> None:
+    """One look for all figures: white background (they sit on a light card in dark mode), thin grid."""
+    sns.set_theme(style="whitegrid", palette="colorblind", rc={"axes.spines.top": False, "axes.spines.right": False})
+    plt.rcParams.update(
+        {"figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11}
+    )
+
+
+def show_image(ax: plt.Axes, image: Tensor) -> None:
+    """Show an image (C, S, S) in [0, 1]."""
+    ax.imshow(to_picture(image), interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+
+
+def image_grid(
+    rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str], size: float = 1.0
+) -> tuple[Figure, np.ndarray]:
+    """Named rows of images (C, S, S) under common titles, ``size`` inches each; None leaves a place empty.
+
+    Returns:
+        the figure and its axes, (rows, columns), to draw on.
+    """
+    figure, axes = plt.subplots(
+        len(rows), len(titles), figsize=(size * len(titles) + 0.2, 1.05 * size * len(rows) + 0.2), squeeze=False
+    )
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(name, fontsize=8)
+        for ax, image in zip(line, images, strict=True):
+            if image is None:
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
+            else:
+                show_image(ax, image)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=8)
+    return figure, axes

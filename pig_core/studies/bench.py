@@ -1,0 +1,198 @@
+"""What everything costs, measured on one machine: ``make bench``; some parts: ``python -m pig_core bench step data``.
+
+Steps are repeated in processes of their own: median, smallest and largest. All is written to
+``reports/results/benchmarks/<part>.json`` and shown in the report. Nothing here is a test: times depend on the machine,
+only ratios within one file say something anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import psutil
+import torch
+
+from ..baselines.plain import PlainPAIG
+from ..common.files import project_root, write_json
+from ..common.machine import keep_freed_memory
+from ..common.provenance import commit, provenance
+from ..config import make_config
+from ..data.datasets import make_all
+from ..model import video_losses
+from ..report.results import results_folder
+from ..runs.build import build_model
+from ..runs.run import choose_device
+from ..tasks import TASKS, Task
+
+STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
+BATCH = 100  # sequences, as in the paper
+# Growth: one quantity at a time, starting from spring_color with a batch of 20; quantity -> size -> what is changed.
+GROWTH = {
+    "batch": {n: {"batch": n} for n in (5, 10, 20, 50, 100)},
+    "frames": {n: {"pred_steps": n - TASKS["spring_color"].input_steps} for n in (8, 10, 14, 22, 38)},
+    "objects": {n: {"n_objects": n} for n in (2, 3, 4, 6, 8)},
+    "image size": {n: {"image_size": n} for n in (16, 32, 48, 64, 96)},
+}
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def run_python(*arguments: str, **environment: str) -> None:
+    """A fresh interpreter that has to succeed."""
+    command, variables = [sys.executable, *arguments], {**os.environ, **environment}
+    subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """What is kept of repeated measurements."""
+    return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": len(seconds)}
+
+
+def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str, float]:
+    """Seconds of one forward and backward pass of the recipe ``paper`` on one core, or on the GPU if there is one.
+
+    Args:
+        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_core.baselines.plain`).
+    """
+    torch.set_num_threads(1)
+    device = choose_device("auto")
+    if how != "plain":
+        keep_freed_memory()
+    TASKS[task.name] = task  # MERGE: build_model looks the task up; becomes build_model(config, task)
+    model = build_model(make_config(task.name, "paper", unet_precision="float32" if how == "plain" else how)).to(device)
+    plain = PlainPAIG(model)
+    video = torch.rand(batch, task.input_steps + task.pred_steps, 3, task.image_size, task.image_size).to(device)
+
+    def step() -> None:
+        if how == "plain":
+            losses = plain.losses(video)
+        else:
+            losses = video_losses(model(video), video, task.input_steps, task.pred_steps)
+        (losses["pred_loss"] + losses["recons_loss"]).backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    step()  # warm-up
+    return spread([seconds_of(step) for _ in range(repeat)])
+
+
+def elsewhere(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
+    """:func:`time_step` in a fresh process, for a task with some of its facts changed, e.g. ``n_objects=3``."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_time_changed, task, how, repeat, batch, changes).result()
+
+
+def _time_changed(task: str, how: str, repeat: int, batch: int, changes: dict[str, int]) -> dict[str, float]:
+    return time_step(replace(TASKS[task], **changes), how, repeat, batch)
+
+
+def step() -> dict:
+    """One training step of the recipe ``paper``, batch 100, one core, against the plain reference."""
+    return {
+        task: {how: elsewhere(task, how, repeat) for how in ("plain", "float32", "bfloat16")}
+        for task, repeat in STEPS.items()
+    }
+
+
+def growth() -> dict:
+    """How the step of the recipe ``paper`` grows with the size of what it is given."""
+    return {
+        quantity: {n: elsewhere("spring_color", "float32", 3, **{"batch": 20, **change}) for n, change in sizes.items()}
+        for quantity, sizes in GROWTH.items()
+    }
+
+
+def seeds() -> dict:
+    """Two seeds of spring_color: one after the other on all cores, and side by side on one core each."""
+
+    make_all(["spring_color"])  # both runs find their data there
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
+
+        def run(seed: int, threads: int) -> None:
+            options = ("--seed", str(seed), "--save_dir", f"{folder}/{threads}-{seed}")
+            run_python("-m", "pig_core", *options, OMP_NUM_THREADS=str(threads))
+
+        return {
+            "one after the other": seconds_of(lambda: [run(seed, os.cpu_count()) for seed in (0, 1)]),
+            "side by side": seconds_of(lambda: list(both.map(run, (0, 1), (1, 1)))),
+        }
+
+
+def data() -> dict:
+    """All data files of all tasks on all cores: seconds, and the most memory that all processes had together, GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        start, most = time.perf_counter(), 0
+        command = [sys.executable, "-m", "pig_core.data.datasets", "--data_dir", folder]
+        process = psutil.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            most = max(most, _memory(process))
+            time.sleep(0.2)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        files = len(list(Path(folder).rglob("*.npz")))
+    return {"seconds": time.perf_counter() - start, "gigabytes": most / 1e9, "files": files}
+
+
+def _memory(process: psutil.Process) -> int:
+    total = 0
+    for part in [process, *process.children(recursive=True)]:
+        try:
+            total += part.memory_full_info().uss
+        except psutil.Error:  # it has just ended
+            pass
+    return total
+
+
+def imports() -> dict:
+    """Importing the package, and everything that a run needs."""
+    modules = ("pig_core", "pig_core.runs.run")
+    return {
+        module: spread([seconds_of(partial(run_python, "-c", f"import {module}")) for _ in range(5)])
+        for module in modules
+    }
+
+
+def report() -> dict:
+    """``make report`` with everything installed; the report then shows this figure of the time before."""
+    make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
+    return {"seconds": seconds_of(make)}
+
+
+PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the parts that are named, all if none is, and write a file for each."""
+    parser = argparse.ArgumentParser("python -m pig_core bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"which ones; all if none is named: {', '.join(PARTS)}")
+    parts = parser.parse_args(arguments).parts or PARTS
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}; allowed: {', '.join(PARTS)}")
+    for name in parts:
+        print(f"{name} ...", flush=True)
+        about = {"commit": commit(), **provenance(choose_device("auto")), "cores": os.cpu_count()}
+        result = {"what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
+        write_json(results_folder() / "benchmarks" / f"{name}.json", result)
+        print(json.dumps(result["result"], indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What is computed for a comparison, apart from drawing it: numbers about runs, models, and pictures of both."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..config import Config, make_config
+from ..data.videos import to_video
+from ..evaluation.evaluate import SSIM_SEQUENCES, mean_similarity
+from ..model import frame_errors
+from ..runs.build import build_model
+from ..runs.trained import example_videos
+from ..tasks import RECONS_THRESHOLD, Task
+
+
+def steps_to_discovery(curves: pd.DataFrame) -> float:
+    """Gradient steps of all stages until the reconstruction is first below the authors' threshold; NaN: never.
+
+    Args:
+        curves: of one run, as :func:`curves_of` gives them.
+    """
+    found = curves[curves["recons_loss"] < RECONS_THRESHOLD]
+    if found.empty:
+        return math.nan
+    first, lengths = found.iloc[0], curves.groupby("stage", sort=False)["step"].max() + 1
+    return float(lengths.cumsum()[first["stage"]] - lengths[first["stage"]] + first["step"] + 1)
+
+
+def parameter_counts(runs: pd.DataFrame) -> dict[tuple[str, str], dict[str, int]]:
+    """How many numbers the models learn: (task, variant) -> "dynamics" (these alone) and "all"."""
+    counts = {}
+    for key, group in runs.groupby(["task", "variant"], sort=False):
+        model = build_model(Config(**{**dataclasses.asdict(make_config(key[0])), **group["config"].iloc[0]}))
+        parts = {"dynamics": model.physics, "all": model}
+        counts[key] = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    return counts
+
+
+def trivial_predictors(task: Task, n: int = 100) -> pd.DataFrame:
+    """What costs nothing, on ``n`` fresh videos: repeat the last input frame, or draw the mean of all frames, for ever.
+
+    Returns:
+        two rows to be put below those of trained models; see :func:`trivial_row`.
+    """
+    videos = to_video(example_videos(make_config(task.name), n)[0])  # (n, T, C, S, S)
+    ahead = videos[:, task.input_steps :]
+    guesses = {"last frame": videos[:, task.input_steps - 1 : task.input_steps], "mean frame": videos.mean((0, 1))}
+    rows = []
+    for name, guess in guesses.items():
+        errors = frame_errors(guess.expand_as(ahead), ahead).mean(0).tolist()
+        similarity = mean_similarity(guess.expand_as(ahead)[:SSIM_SEQUENCES], ahead[:SSIM_SEQUENCES])
+        rows.append({**trivial_row(task, name, errors), "ssim_per_step": similarity})
+    return pd.DataFrame(rows)
+
+
+def trivial_row(task: Task, name: str, errors: Sequence[float]) -> dict[str, object]:
+    """Like a row of :func:`study_results`, but of no run, so that it has no seed.
+
+    Args:
+        errors: image error of each predicted frame.
+    """
+    pred, extrap = (float(np.mean(part)) for part in (errors[: task.pred_steps], errors[task.pred_steps :]))
+    about = {"task": task.name, "variant": name, "seed": math.nan, "pred_loss": pred, "extrap_loss": extrap}
+    return {**about, "pred_loss_per_step": list(errors)}
+
+
+def predicted_frames(task: Task, outputs: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
+    """The frames after the input frames, (n, T-L, C, S, S) in [0, 1]: "truth", and what each variant predicts.
+
+    Args:
+        outputs: variant -> ``outputs.npz`` of a run of it, on the same test videos.
+    """
+    truth = to_video(torch.from_numpy(next(iter(outputs.values()))["input"]))[:, task.input_steps :]
+    return {"truth": truth, **{n: to_video(torch.from_numpy(o["prediction"])) for n, o in outputs.items()}}
+
+
+def errors_by_place(images: Tensor, truth: Tensor) -> tuple[float, float]:
+    """The mean image loss of frames (n, T, C, S, S) that show nothing in the right half, and of all others."""
+    error = frame_errors(images, truth)  # (n, T)
+    beyond = truth[..., truth.shape[-1] // 2 :].amax((-3, -2, -1)) > 0.05
+    return error[~beyond].mean().item(), error[beyond].mean().item()
