@@ -32,13 +32,8 @@ def panels(evaluation: Evaluation, index: int, prediction: Tensor | None = None)
     recons[: output.recons.shape[1]] = output.recons[index]
     masks[: output.masks.shape[1]] = tinted(output.masks[index], truth[: output.masks.shape[1]])
     imagined = torch.cat([recons[: len(truth) - len(ahead)], ahead])
-    return {
-        "truth": truth,
-        "prediction": imagined,
-        "reconstruction": recons,
-        "difference": (imagined - truth).abs(),
-        "masks": masks,
-    }
+    off = (imagined - truth).abs()
+    return {"truth": truth, "prediction": imagined, "reconstruction": recons, "difference": off, "masks": masks}
 
 
 def tinted(masks: Tensor, frames: Tensor, floor: float = 0.0) -> Tensor:

@@ -51,13 +51,8 @@ class Explorer:
         self.curve_of = widgets.ToggleButtons(description="loss along")
         self.reset = widgets.Button(description="as learned")
         self.view = widgets.VBox([
-            widgets.HBox([self.run, self.video]),
-            widgets.HBox(list(self.panels.values())),
-            self.picture,
-            widgets.HBox([play, self.frame]),
-            self.changes,
-            widgets.HBox([self.curve_of, self.reset]),
-            self.curve,
+            widgets.HBox([self.run, self.video]), widgets.HBox(list(self.panels.values())), self.picture,
+            widgets.HBox([play, self.frame]), self.changes, widgets.HBox([self.curve_of, self.reset]), self.curve,
         ])  # fmt: skip
         self.run.observe(lambda change: self.open(), "value")
         self.video.observe(lambda change: self.ask(), "value")
@@ -72,12 +67,11 @@ class Explorer:
         self.ready = False
         try:
             self.published = open_checkpoint(self.runs[self.run.value])
-            video = self.published.evaluation.video
+            self.video.max, self.frame.max = self.published.evaluation.video.shape[:2]
         except PigError as error:  # a run of an older version, say: the others can still be looked at
             self.published, self.answer, self.sliders, self.changes.children = None, None, {}, ()
             self.picture.value, self.curve.value = html.escape(str(error)), ""
             return
-        self.video.max, self.frame.max = len(video), video.shape[1]
         self.frame.value = self.published.model.input_steps + 1
         choices = {name: slider_range(value) for name, value in self.published.model.physics.values().items()}
         self.sliders = {

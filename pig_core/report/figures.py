@@ -144,8 +144,8 @@ def errors_over_time(evaluation: Evaluation) -> Figure:
         ax.axvspan(first, end, color="0.93", zorder=0)
         ax.plot(first + np.arange(len(metrics[name])), metrics[name])
         ax.set(xlabel="frame", ylabel=label, title=title)
-    ax, about = axes[0, 0], {"fontsize": 8, "va": "top", "color": "0.4"}
-    ax.text(first, 0.97, " trained range", transform=ax.get_xaxis_transform(), **about)
+    where = axes[0, 0].get_xaxis_transform()
+    axes[0, 0].text(first, 0.97, " trained range", transform=where, fontsize=8, va="top", color="0.4")
     return figure
 
 

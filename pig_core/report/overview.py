@@ -91,10 +91,8 @@ def learning(results: pd.DataFrame) -> Figure:
 def decay(results: pd.DataFrame, key: str, label: str) -> Figure:
     """A per-frame measure over the predicted frames, a line per seed, a panel per task."""
     figure = _panels(results, per_frame(results, key), "frame", "value")
-    for ax, name in zip(figure.axes, results["task"].unique(), strict=True):
-        ax.axvspan(
-            TASKS[name].input_steps + 1, TASKS[name].input_steps + TASKS[name].pred_steps, color="0.93", zorder=0
-        )
+    for ax, task in zip(figure.axes, map(TASKS.get, results["task"].unique()), strict=True):
+        ax.axvspan(task.input_steps + 1, task.input_steps + task.pred_steps, color="0.93", zorder=0)
         ax.set_ylim(bottom=0)
     figure.axes[0].set_ylabel(label)
     return figure

@@ -20,18 +20,11 @@ _PAGE = Template((Path(__file__).parent / "player.html").read_text())
 
 def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: int = 200) -> HTML:
     """A player for frames (T, H, W, 3) uint8, with one label for each frame."""
-    return HTML(
-        _PAGE.substitute(
-            id=f"player-{uuid.uuid4().hex[:8]}",
-            width=frames.shape[2],
-            height=frames.shape[1],
-            last=len(frames) - 1,
-            labels=json.dumps(labels),
-            pause=milliseconds,
-            caption=html.escape(caption, quote=True),
-            sheet=png_url(frames.reshape(-1, *frames.shape[2:])),  # frames below one another
-        )
-    )
+    sheet = png_url(frames.reshape(-1, *frames.shape[2:]))  # frames below one another
+    return HTML(_PAGE.substitute(
+        id=f"player-{uuid.uuid4().hex[:8]}", width=frames.shape[2], height=frames.shape[1], last=len(frames) - 1,
+        labels=json.dumps(labels), pause=milliseconds, caption=html.escape(caption, quote=True), sheet=sheet,
+    ))  # fmt: skip
 
 
 def rollout_player(evaluation: Evaluation, count: int = 3) -> HTML:

@@ -18,13 +18,11 @@ from ..tasks import TASKS, Task
 
 _SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
-# What every result says of its run, and what it says if the run knew of objects, or their true positions.
-_ALWAYS = (
-    "task", "recipe", "seed", "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "train_seconds",
-    "train_sequences", "device", "commit", "config", "learned", "truth", "pred_loss_per_step",
+COLUMNS = (
+    "task", "recipe", "seed", "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "position_rms",
+    "train_seconds", "train_sequences", "steps", "epochs", "device", "commit", "config", "learned", "truth", "error",
+    "pred_loss_per_step", "ssim_per_step", "rollout_rms_per_step", "folder",
 )  # fmt: skip
-_SOMETIMES = ("position_rms", "ssim_per_step", "rollout_rms_per_step")
-COLUMNS = (*_ALWAYS, *_SOMETIMES, "error", "steps", "epochs", "folder")
 
 # What the paper reports, as we recall it: to be compared, not to be trusted to the last digit.
 PAPER_VALUES = {"spring_color": {"l": 6.17}, "mnist_spring_color": {"l": 12.24}, "3bp_color": {"g": 65.7}}
@@ -73,14 +71,8 @@ def load_results(folder: Path | None = None) -> pd.DataFrame:
 
 def as_row(result: dict[str, object], folder: Path) -> dict[str, object]:
     """The content of a ``metrics.json`` as a row of :func:`load_results`."""
-    known = {name: result[name] for name in _ALWAYS} | {name: result.get(name) for name in _SOMETIMES}
-    return {
-        **{name: value if name == "config" else _null_to_nan(value) for name, value in known.items()},
-        "error": _null_to_nan(result["parameter_error"]),
-        "steps": sum(result["steps"].values()),
-        "epochs": result["config"]["epochs"],
-        "folder": folder,
-    }
+    own = {"steps": sum(result["steps"].values()), "epochs": result["config"]["epochs"], "folder": folder}
+    return {**_null_to_nan({**result, "error": result["parameter_error"]}), **own}
 
 
 def _null_to_nan(value: object) -> object:

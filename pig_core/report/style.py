@@ -10,9 +10,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..evaluation.pictures import OBJECT_COLORS, to_picture
-
-__all__ = ["LOSS_LABEL", "OBJECT_COLORS", "PALETTE", "image_grid", "show_image", "use_style"]
+from ..evaluation.pictures import OBJECT_COLORS as OBJECT_COLORS  # figures take their colours from here
+from ..evaluation.pictures import to_picture
 
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
@@ -20,10 +19,9 @@ LOSS_LABEL = "squared error per frame"
 
 def use_style() -> None:
     """One look for all figures: white background (they sit on a light card in dark mode), thin grid."""
-    sns.set_theme(style="whitegrid", palette="colorblind", rc={"axes.spines.top": False, "axes.spines.right": False})
-    plt.rcParams.update(
-        {"figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11}
-    )
+    sizes = {"figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11}
+    open_frame = {"axes.spines.top": False, "axes.spines.right": False}
+    sns.set_theme(style="whitegrid", palette="colorblind", rc={**sizes, **open_frame})
 
 
 def show_image(ax: plt.Axes, image: Tensor) -> None:
