@@ -57,13 +57,14 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 def run_python(*arguments: str, **environment: str) -> None:
     """A fresh interpreter that has to succeed."""
-    command, variables = [sys.executable, *arguments], {**os.environ, **environment}
-    subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
+    command, environment = [sys.executable, *arguments], {**os.environ, **environment}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def spread(seconds: list[float]) -> dict[str, float]:
-    """What is kept of repeated measurements."""
-    return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": len(seconds)}
+def spread(action: Callable[[], object], n: int) -> dict[str, float]:
+    """The same for an action that is repeated."""
+    seconds = [seconds_of(action) for _ in range(n)]
+    return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": n}
 
 
 def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str, float]:
@@ -77,7 +78,7 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
     if how != "plain":
         keep_freed_memory()
     TASKS[task.name] = task  # MERGE: build_model looks the task up; becomes build_model(config, task)
-    model = build_model(make_config(task.name, "paper", unet_precision="float32" if how == "plain" else how)).to(device)
+    model = build_model(make_config(task.name, "paper", unet_precision=None if how == "plain" else how)).to(device)
     plain = PlainPAIG(model)
     video = torch.rand(batch, task.input_steps + task.pred_steps, 3, task.image_size, task.image_size).to(device)
 
@@ -91,17 +92,14 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
             torch.cuda.synchronize()
 
     step()  # warm-up
-    return spread([seconds_of(step) for _ in range(repeat)])
+    return spread(step, repeat)
 
 
 def elsewhere(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
     """:func:`time_step` in a fresh process, for a task with some of its facts changed, e.g. ``n_objects=3``."""
+    changed = replace(TASKS[task], truth=dict(TASKS[task].truth), **changes)  # read-only mappings cannot be sent
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_time_changed, task, how, repeat, batch, changes).result()
-
-
-def _time_changed(task: str, how: str, repeat: int, batch: int, changes: dict[str, int]) -> dict[str, float]:
-    return time_step(replace(TASKS[task], **changes), how, repeat, batch)
+        return pool.submit(time_step, changed, how, repeat, batch).result()
 
 
 def step() -> dict:
@@ -122,7 +120,6 @@ def growth() -> dict:
 
 def seeds() -> dict:
     """Two seeds of spring_color: one after the other on all cores, and side by side on one core each."""
-
     make_all(["spring_color"])  # both runs find their data there
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
 
@@ -164,10 +161,7 @@ def _memory(process: psutil.Process) -> int:
 def imports() -> dict:
     """Importing the package, and everything that a run needs."""
     modules = ("pig_core", "pig_core.runs.run")
-    return {
-        module: spread([seconds_of(partial(run_python, "-c", f"import {module}")) for _ in range(5)])
-        for module in modules
-    }
+    return {module: spread(partial(run_python, "-c", f"import {module}"), 5) for module in modules}
 
 
 def report() -> dict:

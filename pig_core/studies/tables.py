@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-import torch
 from IPython.display import Markdown
 from torch import Tensor
 
@@ -92,15 +91,10 @@ def place_table(images: Mapping[str, Tensor]) -> Markdown:
         images: result of :func:`predicted_frames`.
     """
     truth = images["truth"]
-    rows = []
-    for name, drawn in {**images, "(nothing drawn)": torch.zeros_like(truth)}.items():
-        if name != "truth":
-            seen, beyond = errors_by_place(drawn, truth)
-            rows.append({
-                f"decoder, {len(truth)} videos": name, "error, all in the half seen": f"{seen:.2g}",
-                "error, some beyond": f"{beyond:.2g}",
-            })  # fmt: skip
-    return _markdown(rows)
+    drawn = {name: part for name, part in images.items() if part is not truth} | {"(nothing drawn)": 0 * truth}
+    columns = (f"decoder, {len(truth)} videos", "error, all in the half seen", "error, some beyond")
+    rows = [(name, *(f"{error:.2g}" for error in errors_by_place(part, truth))) for name, part in drawn.items()]
+    return Markdown(table(columns, rows))
 
 
 def efficiency_table(runs: pd.DataFrame, tasks: Sequence[Task]) -> Markdown:
