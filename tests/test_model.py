@@ -35,9 +35,9 @@ class Bounds(NamedTuple):
 
 BOUNDS = {
     "bouncing_balls": Bounds(1e-6, {12: 1e-6}, 0.0, 3e-6),  # losses measured: 2e-7
-    # The untrained encoder sees both objects in nearly one place, where the spring's direction amplifies differences.
+    # The untrained encoder sees two objects 0.002 pixels apart, where the spring's direction amplifies differences.
     "spring_color": Bounds(2e-5, {8: 1e-6, 12: 5e-5}, 1e-5, 1e-4),  # losses measured: 2e-7, 2e-5
-    # Without hardware for it a step in bfloat16 takes 20 seconds here: the forward pass has to do.
+    # A step in bfloat16 takes 20 seconds where the hardware does not have it: there the forward pass has to do.
     "mnist_spring_color": Bounds(3e-6, {2: 1e-6, 6: 2e-4, 12: 1e-2}, 3e-4, None),  # losses measured: 1e-7, 6e-5, 3e-3
     "3bp_color": Bounds(2e-6, {8: 1e-6, 12: 2e-4}, 3e-6, 5e-4),  # losses measured: 2e-7, 5e-5
 }
