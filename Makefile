@@ -53,6 +53,7 @@ test: lint
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks

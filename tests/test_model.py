@@ -1,5 +1,8 @@
 """The whole model: the authors' forward pass and training steps, gradients, order of frames and objects."""
 
+import functools
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -13,64 +16,110 @@ from pig_core.stages import joint_stage
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
 
-from .authors import CELLS, load_authors_variables
+from .authors import authors_logs, load_authors_variables
 from .conftest import golden
+
+
+class Bounds(NamedTuple):
+    """How close our numbers come to the authors'. Every bound is about three times what was measured.
+
+    Measured on one x86 machine with the kernels of AVX2, AVX and SSE4.1: they round differently, and after some steps
+    gradients close to zero, whose sign RMSProp follows, make that visible. The reference itself is in float32.
+    """
+
+    rollout: float  # of predicted states and frames, relative; measured 4e-7, 7e-6, 1e-6, 6e-7
+    losses: dict[int, float]  # of the losses before each of the first so many steps, relative
+    constants: float  # of the logarithms of the constants after twelve steps, absolute; measured -, 3e-6, 9e-5, 8e-7
+    bfloat16: float | None  # of the losses of twelve steps, relative; measured 8e-7, 3e-5, -, 1e-4
+
+
+BOUNDS = {
+    "bouncing_balls": Bounds(1e-6, {12: 1e-6}, 0.0, 3e-6),  # losses measured: 2e-7
+    # The untrained encoder sees two objects 0.002 pixels apart, where the spring's direction amplifies differences.
+    "spring_color": Bounds(2e-5, {8: 1e-6, 12: 5e-5}, 1e-5, 1e-4),  # losses measured: 2e-7, 2e-5
+    # A step in bfloat16 takes 20 seconds where the hardware does not have it: there the forward pass has to do.
+    "mnist_spring_color": Bounds(3e-6, {2: 1e-6, 6: 2e-4, 12: 1e-2}, 3e-4, None),  # losses measured: 1e-7, 6e-5, 3e-3
+    "3bp_color": Bounds(2e-6, {8: 1e-6, 12: 2e-4}, 3e-6, 5e-4),  # losses measured: 2e-7, 5e-5
+}
 
 
 def relative(ours, theirs):
     return np.abs(ours - theirs).max() / np.abs(theirs).max()
 
 
-@pytest.mark.parametrize("task", CELLS)
-def test_paper_forward_pass_is_the_authors(task):
-    vectors = golden(f"{task}_forward_and_12_steps.npz")
-    model = build_model(make_config(task, "paper"))
-    load_authors_variables(model, vectors, task)
+def paper_forward(task, vectors, precision="float32"):
+    """What a model with the authors' weights makes of their batch, and its losses."""
+    model = build_model(make_config(task, "paper", unet_precision=precision))
+    load_authors_variables(model, vectors)
     video = to_video(torch.from_numpy(vectors["batch"]))
     with torch.no_grad():
         output = model(video)
-    losses = video_losses(output, video, model.input_steps, model.pred_steps)
-    assert relative(output.positions.flatten(2).numpy(), vectors["fwd/enc_pos"]) < 1e-3
-    assert relative(output.recons.movedim(2, -1).numpy(), vectors["fwd/recons"]) < 1e-3
-    assert relative(output.prediction.movedim(2, -1).numpy(), vectors["fwd/output"]) < 1e-3
+    return output, video_losses(output, video, model.input_steps, model.pred_steps)
+
+
+@pytest.mark.parametrize("task", BOUNDS)
+def test_paper_forward_pass_is_the_authors(task):
+    vectors = golden(f"{task}_forward_and_12_steps.npz")
+    output, losses = paper_forward(task, vectors)
+    assert relative(output.positions.flatten(2).numpy(), vectors["fwd/enc_pos"]) < 1e-6  # measured: 1e-7
+    assert relative(output.recons.movedim(2, -1).numpy(), vectors["fwd/recons"]) < 1e-6  # measured: 4e-7
+    assert relative(output.prediction.movedim(2, -1).numpy(), vectors["fwd/output"]) < BOUNDS[task].rollout
     states = torch.cat([output.rollout.flatten(2), output.rollout_vel.flatten(2)], -1).numpy()
-    assert relative(states, vectors["fwd/pos_vel"][:, 1:]) < 1e-3
+    assert relative(states, vectors["fwd/pos_vel"][:, 1:]) < BOUNDS[task].rollout
     for name, value in losses.items():
-        assert value.item() == pytest.approx(float(vectors[f"fwd/{name}"]), rel=1e-3)
+        assert value.item() == pytest.approx(float(vectors[f"fwd/{name}"]), rel=3e-7)  # measured: 9e-8
 
 
-def twelve_steps(task, vectors, monkeypatch, **options):
+@pytest.mark.parametrize("task", BOUNDS)
+def test_with_bfloat16_convolutions_the_forward_pass_nearly_is(task):
+    """Without the prediction: where objects nearly touch, a spring turns a small difference into another direction."""
+    vectors = golden(f"{task}_forward_and_12_steps.npz")
+    output, losses = paper_forward(task, vectors, "bfloat16")
+    difference = relative(output.positions.flatten(2).numpy(), vectors["fwd/enc_pos"])
+    assert 1e-6 < difference < 1e-4  # the option does something; measured: 8e-6 to 2.4e-5
+    assert relative(output.recons.movedim(2, -1).numpy(), vectors["fwd/recons"]) < 1e-4  # measured: 2e-5
+    for name, value in losses.items():
+        assert value.item() == pytest.approx(float(vectors[f"fwd/{name}"]), rel=1e-5)  # measured: 3e-6
+
+
+@functools.cache
+def twelve_steps(task, precision="float32"):
     """The model after twelve training steps from the authors' weights on the authors' batches, and its losses."""
-    config = make_config(task, "paper", epochs=1, batch_size=8, anneal_lr=False, **options)
+    vectors = golden(f"{task}_forward_and_12_steps.npz")
+    config = make_config(task, "paper", epochs=1, batch_size=8, anneal_lr=False, unet_precision=precision)
     model = build_model(config)
-    load_authors_variables(model, vectors, task)
+    load_authors_variables(model, vectors)
     video = torch.from_numpy(vectors["train/batches"])  # 96 sequences: twelve batches of one epoch
-    monkeypatch.setattr("torch.randperm", lambda n, generator: torch.arange(n))  # the authors' order
-    monkeypatch.setattr("pig_core.training.RECORD_EVERY", 1)
     session = Session()
-    run_stage(model, config, joint_stage(model, config, video), session, 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.randperm", lambda n, generator: torch.arange(n))  # the authors' order
+        patch.setattr("pig_core.training.RECORD_EVERY", 1)
+        run_stage(model, config, joint_stage(model, config, video), session, 0.0)
     return model, [[point["loss"], point["pred_loss"], point["recons_loss"]] for point in session.curves]
 
 
-@pytest.mark.parametrize("task", CELLS)
-def test_twelve_paper_training_steps_are_the_authors(task, monkeypatch):
+@pytest.mark.parametrize("task", BOUNDS)
+def test_twelve_paper_training_steps_are_the_authors(task):
     """Pins RMSProp (accumulator from one, epsilon inside the root), clipping, the loss and its reduction."""
     vectors = golden(f"{task}_forward_and_12_steps.npz")
-    model, losses = twelve_steps(task, vectors, monkeypatch)
-    np.testing.assert_allclose(losses, vectors["train/losses"], rtol=1e-2)
-    assert model.decoder.log_sigma.item() == pytest.approx(float(vectors["after12/net/decoder/logsigma:0"]), abs=1e-4)
-    for name in model.physics.parameter_names:
-        theirs = float(vectors[f"after12/net/{CELLS[task]}/log_{name}:0"])
-        assert model.physics.logs[name].item() == pytest.approx(theirs, abs=1e-4)
+    model, losses = twelve_steps(task)
+    assert len(losses) == max(BOUNDS[task].losses) == 12
+    for steps, bound in BOUNDS[task].losses.items():
+        np.testing.assert_allclose(losses[:steps], vectors["train/losses"][:steps], rtol=bound)
+    assert model.decoder.log_sigma.item() == pytest.approx(float(vectors["after12/net/decoder/logsigma:0"]), abs=1e-7)
+    theirs = authors_logs(vectors, "after12")
+    assert sorted(theirs) == sorted(model.physics.parameter_names)
+    for name, value in theirs.items():
+        assert model.physics.logs[name].item() == pytest.approx(value, abs=BOUNDS[task].constants)
 
 
-@pytest.mark.parametrize("task", CELLS)
-def test_with_bfloat16_convolutions_they_nearly_are(task, monkeypatch):
+@pytest.mark.parametrize("task", [task for task, bounds in BOUNDS.items() if bounds.bfloat16])
+def test_with_bfloat16_convolutions_they_nearly_are(task):
     vectors = golden(f"{task}_forward_and_12_steps.npz")
-    _, quick = twelve_steps(task, vectors, monkeypatch, unet_precision="bfloat16")
-    _, exact = twelve_steps(task, vectors, monkeypatch)
+    _, quick = twelve_steps(task, "bfloat16")
+    _, exact = twelve_steps(task)
     assert quick != exact  # the option does something
-    np.testing.assert_allclose(quick, vectors["train/losses"], rtol=1e-3)
+    np.testing.assert_allclose(quick, vectors["train/losses"], rtol=BOUNDS[task].bfloat16)
 
 
 @pytest.mark.parametrize("recipe", ["improved", "paper"])

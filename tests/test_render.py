@@ -35,7 +35,7 @@ def test_x_is_the_column_and_the_corner_is_the_origin():
     assert (frame * rows).sum() / frame.sum() == pytest.approx(8.0, abs=0.06)
 
 
-@pytest.mark.parametrize(("task", "objects"), [("spring_color", 2), ("3bp_color", 3)])
+@pytest.mark.parametrize(("task", "objects"), [("bouncing_balls", 2), ("spring_color", 2), ("3bp_color", 3)])
 def test_discs_of_the_authors_generator_are_among_the_hundred_phases(task, objects):
     vectors = golden(f"{task}_forward_and_12_steps.npz")
     frames = np.concatenate([vectors["batch"], vectors["train/batches"]])
