@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-TASKS := bouncing_balls spring_color spring_color_half mnist_spring_color 3bp_color
+TASKS := $(basename $(notdir $(wildcard reports/results/weights/*.safetensors)))
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
@@ -17,10 +17,10 @@ report: $(PAGES) reports/wall.gif
 	@echo "The report is reports/index.html"
 
 reports/%.html: $(BUILD)/%.ipynb
-	$(BIN)/python -m pig_core.report.page $< $@
+	$(BIN)/python -m pig_core page $< $@
 
 reports/wall.gif: always $(INSTALLED)
-	$(BIN)/python -m pig_core.report.overview $@
+	$(BIN)/python -m pig_core wall $@
 
 $(BUILD)/%.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)
@@ -40,12 +40,12 @@ run: $(INSTALLED)
 	mkdir -p reports/runs/$(TASK)/run
 	$(PAPERMILL) notebooks/train.ipynb reports/runs/$(TASK)/run/train.ipynb --log-output \
 		-p task $(TASK) -p save_dir reports/runs/$(TASK)/run -p overwrite True
-	$(BIN)/python -m pig_core.report.page reports/runs/$(TASK)/run/train.ipynb reports/runs/$(TASK)/run/index.html
+	$(BIN)/python -m pig_core page reports/runs/$(TASK)/run/train.ipynb reports/runs/$(TASK)/run/index.html
 	@echo "The run's page is reports/runs/$(TASK)/run/index.html"
 
 # All data files of all tasks; without it a run simulates what it needs.
 data: $(INSTALLED)
-	$(BIN)/python -m pig_core.data.datasets
+	$(BIN)/python -m pig_core data
 
 test: lint
 	$(BIN)/python -m pytest
@@ -82,10 +82,10 @@ bench: $(INSTALLED)
 
 # The weights that come with the project: seed 0 of each task of the sweep.
 weights: $(INSTALLED)
-	$(BIN)/python -m pig_core.runs.trained $(foreach t,$(TASKS),reports/runs/$(t)/sweep-improved-s0/checkpoint.safetensors)
+	$(BIN)/python -m pig_core publish $(foreach t,$(TASKS),reports/runs/$(t)/sweep-improved-s0/checkpoint.safetensors)
 
 results: $(INSTALLED)
-	$(BIN)/python -m pig_core.report.results README.md
+	$(BIN)/python -m pig_core results README.md
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

@@ -7,7 +7,8 @@ What one needs to use it (``from pig_core import Run, make_config``); each name 
 - :func:`make_config`: the options of a run;
 - :class:`Run`: from options to results;
 - :func:`open_task`, :func:`open_checkpoint`: trained models;
-- :func:`simulate`: scenes of a task;
+- :func:`simulate`, :func:`example_videos`: scenes of a task, and fresh videos of them;
+- :func:`best_possible`: what can be measured at best;
 - :func:`load_results`: the results that come with the project, a table.
 """
 
@@ -20,6 +21,8 @@ _HOMES = {
     "runs.run": ("Run",),
     "runs.trained": ("open_task", "open_checkpoint"),
     "data.simulate": ("simulate",),
+    "data.videos": ("example_videos",),
+    "evaluation.constants": ("best_possible",),
     "report.results": ("load_results",),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from .common.errors import ConfigError
 from .laws.bouncing import Bouncing
@@ -39,7 +38,7 @@ class Task(Scene):
     pred_threshold: float = 3.0  # the authors' sign that velocities and physics are learned
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "truth", MappingProxyType(dict(self.truth)))
+        object.__setattr__(self, "truth", dict(self.truth))
         if self.truth.keys() != self.law.constants.keys():
             raise ConfigError(f"{self.name} needs true values of {list(self.law.constants)}, got {list(self.truth)}")
 

@@ -21,7 +21,6 @@ TINY = {
     "decoder_steps": 2,
     "vision_steps": 2,
     "dynamics_steps": 2,
-    "dynamics_batch": 16,
 }
 
 

@@ -23,7 +23,7 @@ def test_one_measurement(how):
 
 
 def test_an_unknown_part_is_refused():
-    command = [sys.executable, "-m", "pig_core.studies.bench", "stepp"]
+    command = [sys.executable, "-m", "pig_core", "bench", "stepp"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "there is no part stepp; allowed: step, growth" in done.stderr

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pig_core.common.errors import RunError
-from pig_core.refine import refine
+from pig_core.decoder import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
 from pig_core.runs import trained as published_runs

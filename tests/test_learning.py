@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from pig_core.common.recorder import Session
 from pig_core.config import make_config
 from pig_core.evaluation.evaluate import evaluate
 from pig_core.runs.run import Run
 from pig_core.stages import locality_stage
-from pig_core.training import Session, run_stage
+from pig_core.training import run_stage
 
 
 def learn(data_dir, folder, **options):
@@ -37,7 +38,7 @@ def test_locality_alone_separates_three_bodies(seed, tmp_path):
     config = make_config("3bp_color", data_dir=str(tmp_path), save_dir=str(tmp_path / "run"), simulate=True,
                          n_train=100, n_eval=20, seed=seed)  # fmt: skip
     run = Run.start(config)
-    run_stage(run.model, config, locality_stage(run.model, config, run.frames), Session(), 0.0)
+    run_stage(run.model, config, locality_stage(run.model, config, run.frames), Session())
     metrics = evaluate(run.model, config, "valid", 20).metrics
     assert metrics["position_rms"] < 0.2
     assert np.abs(metrics["position_offset"]).max() < 0.2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.physics import PHYSICS, Bouncing, Gravity, Spring
+from pig_core.laws import LAWS, Bouncing, Gravity, Spring
 
 from .conftest import golden
 
@@ -18,10 +18,10 @@ def states(generator, n=4, k=2):
     return pos, vel
 
 
-@pytest.mark.parametrize("name", PHYSICS)
+@pytest.mark.parametrize("name", LAWS)
 def test_agrees_with_the_authors_cells(name):
     vectors = golden("parts.npz")
-    physics = PHYSICS[name](DT[name], 5, 32, 2.0, TRUTH[name])
+    physics = LAWS[name](DT[name], 5, 32, 2.0, TRUTH[name])
     start = [torch.from_numpy(vectors[f"{name}_{what}0"]).unflatten(1, (-1, 2)) for what in ("pos", "vel")]
     pos, vel = physics.rollout(*start, 10)
     np.testing.assert_allclose(pos.detach().flatten(2).numpy(), vectors[f"{name}_pos"], atol=1e-4, rtol=0)
@@ -67,7 +67,7 @@ def test_a_bouncing_ball_follows_the_triangle_wave():
 @pytest.mark.parametrize("name", ["spring", "gravity"])
 @pytest.mark.parametrize("k", [2, 3, 5])
 def test_momentum_is_kept_and_energy_hardly_drifts(name, k, generator):
-    physics = PHYSICS[name](0.3, 400, values=TRUTH[name]).double()
+    physics = LAWS[name](0.3, 400, values=TRUTH[name]).double()
     angle = torch.arange(k, dtype=torch.float64) * 2 * np.pi / k
     pos = 16 + 9 * torch.stack([angle.cos(), angle.sin()], -1)[None]
     vel = torch.randn(1, k, 2, generator=generator, dtype=torch.float64)
@@ -85,9 +85,9 @@ def test_momentum_is_kept_and_energy_hardly_drifts(name, k, generator):
     assert abs(energy(path[0, -1], speed[0, -1]) - start) < 5e-3 * abs(start)
 
 
-@pytest.mark.parametrize("name", PHYSICS)
+@pytest.mark.parametrize("name", LAWS)
 def test_a_rollout_can_be_taken_back_exactly(name, generator):
-    physics = PHYSICS[name](DT[name], 5, 32, 2.0, TRUTH[name]).double()
+    physics = LAWS[name](DT[name], 5, 32, 2.0, TRUTH[name]).double()
     pos, vel = states(generator, k=3 if name == "gravity" else 2)
     with torch.no_grad():
         path, speed = physics.rollout(pos, vel, 6)
@@ -99,7 +99,7 @@ def test_a_rollout_can_be_taken_back_exactly(name, generator):
 
 @pytest.mark.parametrize("name", ["spring", "gravity"])
 def test_gradients_are_the_numerical_ones(name, generator):
-    physics = PHYSICS[name](DT[name], 2, values=TRUTH[name]).double()
+    physics = LAWS[name](DT[name], 2, values=TRUTH[name]).double()
     pos, vel = states(generator, n=2)
     names = list(physics.logs)
 
@@ -122,7 +122,7 @@ class _Rollout(torch.nn.Module):
 
 @pytest.mark.parametrize("name", ["spring", "gravity"])
 def test_coinciding_objects_give_finite_gradients(name):
-    physics = PHYSICS[name](0.3, 5, values=TRUTH[name])
+    physics = LAWS[name](0.3, 5, values=TRUTH[name])
     pos = torch.full((1, 2, 2), 16.0, requires_grad=True)
     path, _ = physics.rollout(pos, torch.zeros(1, 2, 2), 3)
     path.sum().backward()
@@ -140,5 +140,5 @@ def test_the_spring_acts_between_objects_not_between_coordinates():
 
 
 def test_unknown_parameters_are_refused():
-    with pytest.raises(ValueError, match="no parameter"):
+    with pytest.raises(ValueError, match="no constant"):
         Spring(0.3, values={"g": 1.0})

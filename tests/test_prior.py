@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from pig_core.data.simulate import simulate
-from pig_core.physics import Gravity
-from pig_core.prior import StartPrior
+from pig_core.laws import Gravity
+from pig_core.state import StartPrior, fit_state
 from pig_core.tasks import TASKS
-from pig_core.velocity import fit_state
 
 TASK = TASKS["3bp_color"]
 L, P = TASK.input_steps, TASK.pred_steps
@@ -18,7 +17,7 @@ L, P = TASK.input_steps, TASK.pred_steps
 def scenes():
     """Noisy positions of three bodies as the encoder sees them, exact states at frame L, and the physics."""
     rng = np.random.default_rng(0)
-    pos, vel = simulate(TASK, dict(TASK.truth), 1500, L + P, rng)
+    pos, vel, _ = simulate(TASK, 1500, L + P, rng)
     noisy = torch.tensor(pos + rng.uniform(-0.05, 0.05, pos.shape), dtype=torch.float32)
     truth = torch.tensor(np.stack([pos[:, L - 1], vel[:, L - 1] * TASK.dt], 1), dtype=torch.float32)
     return noisy, truth, Gravity(TASK.dt, 10, TASK.image_size, TASK.radius, {"g": 60.0})

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from pig_core.data.draw import _pictures, draw_digits, draw_discs
 from skimage.transform import resize
 
-from pig_core.data.digits import _pictures, draw_digits
-from pig_core.data.draw import draw_discs
 
 from .conftest import golden
 
@@ -53,8 +52,15 @@ def test_discs_of_the_authors_generator_are_among_the_hundred_phases(task, objec
 
 
 def test_more_objects_than_channels_are_refused():
-    with pytest.raises(ValueError, match="at most 3"):
-        draw_discs(np.zeros((1, 4, 2)), 32)
+    with pytest.raises(ValueError, match="at most 4"):
+        draw_discs(np.zeros((1, 5, 2)), 32)
+
+
+def test_a_fourth_disc_is_yellow_and_where_discs_overlap_both_are_seen():
+    frame = draw_discs(np.array([[[6.0, 6.0], [16.0, 6.0], [26.0, 6.0], [16.5, 6.0]]]), 32)[0]
+    np.testing.assert_array_equal(frame[..., 0][:, :22], slow_disc(32, 16.5, 6.0)[:, :22])  # red: the fourth
+    np.testing.assert_array_equal(frame[..., 1], np.maximum(slow_disc(32, 16.0, 6.0), slow_disc(32, 16.5, 6.0)))
+    assert frame[..., 2].max() > 200
 
 
 def slow_digits(x0, y0, x1, y1):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pig_core.common.errors import DataError, RunError
+from pig_core.common.recorder import Session
 from pig_core.config import Config, make_config
 from pig_core.data.videos import ensure_file, load_frames, to_video
 from pig_core.report import figures as plots
@@ -23,7 +24,7 @@ from pig_core.runs.checkpoint import CHECKPOINT, load_model, load_tensors, save_
 from pig_core.runs.run import Run, choose_folder, claim_folder
 from pig_core.stages import vision_stage
 from pig_core.tasks import TASKS
-from pig_core.training import Session, run_stage
+from pig_core.training import run_stage
 
 from .conftest import TINY
 
@@ -186,11 +187,11 @@ def test_a_step_without_a_finite_gradient_does_not_reach_the_weights(tiny, tmp_p
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
     bad = dataclasses.replace(stage, steps=5, losses=lambda step: {"loss": stage.losses(step)["loss"] * float("nan")})
     session = Session()
-    run_stage(run.model, run.config, bad, session, 0.0)
+    run_stage(run.model, run.config, bad, session)
     assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
     assert session.curves == []
     with pytest.raises(RunError, match=r"the gradient is not finite in stage vision, step 0 \(encoder"):
-        run_stage(run.model, dataclasses.replace(run.config, debug=True), bad, Session(), 0.0)
+        run_stage(run.model, dataclasses.replace(run.config, debug=True), bad, Session())
 
 
 @pytest.mark.parametrize(("length", "given_up"), [(15, False), (25, True)])
@@ -206,9 +207,9 @@ def test_many_steps_in_a_row_without_a_finite_gradient_end_a_run(length, given_u
     bad, session = dataclasses.replace(stage, steps=40, losses=losses), Session()
     if given_up:
         with pytest.raises(RunError, match="25 steps in a row had no finite gradient in stage vision, before step 40"):
-            run_stage(run.model, run.config, bad, session, 0.0)
+            run_stage(run.model, run.config, bad, session)
     else:
-        run_stage(run.model, run.config, bad, session, 0.0)
+        run_stage(run.model, run.config, bad, session)
         assert [point["step"] for point in session.curves] == [0, 20, 25, 30, 35, 39]
     assert torch.isfinite(weight).all()
 

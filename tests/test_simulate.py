@@ -1,20 +1,21 @@
 """Simulated data keeps the rules of each task, and the simulator's truth is what was asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pig_core.common.errors import SimulationError
 from pig_core.data.simulate import simulate
-from pig_core.physics import PHYSICS
+from pig_core.laws import Gravity, Spring
 from pig_core.tasks import TASKS
 
 
 def paths(name, n=40, length=None, crossing=False, **truth):
-    task = TASKS[name]
-    return task, *simulate(
-        task, {**task.truth, **truth}, n, length or task.test_length, np.random.default_rng(1), crossing
-    )
+    task = replace(TASKS[name], truth={**TASKS[name].truth, **truth})
+    pos, vel, _ = simulate(task, n, length or task.test_length, np.random.default_rng(1), crossing)
+    return task, pos, vel
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -23,7 +24,7 @@ def test_objects_stay_inside_and_start_with_the_right_speed(name):
     assert pos.shape == vel.shape == (40, task.test_length, task.n_objects, 2)
     assert pos.min() >= task.radius
     assert pos.max() <= task.image_size - task.radius
-    if task.physics != "gravity":
+    if task.law is not Gravity:
         np.testing.assert_allclose(np.linalg.norm(vel[:, 0], axis=-1), task.speed)
 
 
@@ -61,12 +62,12 @@ def task_length(name):
 def test_the_path_solves_the_equation_of_motion_of_the_truth_asked_for():
     """Against a rollout with a hundred times finer steps, with another k and l than the task's."""
     task, pos, vel = paths("spring_color", n=10, length=12, k=2.5, l=7.0)
-    fine = PHYSICS["spring"](task.dt, 1000, values={"k": 2.5, "l": 7.0}).double()
+    fine = Spring(task.dt, 1000, values={"k": 2.5, "l": 7.0}).double()
     with torch.no_grad():
         exact, _ = fine.rollout(torch.from_numpy(pos[:, 0]), torch.from_numpy(vel[:, 0]), 11)
     # Ten Euler substeps of 0.03 s are close to, not equal to, the exact solution.
     assert np.abs(exact.numpy() - pos[:, 1:]).max() < 0.5
-    wrong = PHYSICS["spring"](task.dt, 1000, values={"k": 4.0, "l": 6.0}).double()
+    wrong = Spring(task.dt, 1000, values={"k": 4.0, "l": 6.0}).double()
     with torch.no_grad():
         other, _ = wrong.rollout(torch.from_numpy(pos[:, 0]), torch.from_numpy(vel[:, 0]), 11)
     assert np.abs(other.numpy() - pos[:, 1:]).max() > 3

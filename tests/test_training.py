@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pig_core.common.recorder import Session
 from pig_core.runs.run import Run
 from pig_core.stages import STAGES
-from pig_core.training import Session, run_stage
+from pig_core.training import run_stage
 
 # Operations whose result has to reach Python, or decides on a size, before anything else can be sent to a GPU.
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim"}
@@ -61,7 +62,7 @@ def test_no_step_waits_for_a_number(stage, task, tiny, tmp_path, monkeypatch):
 
     object.__setattr__(made, "losses", counted)
     with waits:
-        run_stage(run.model, config, made, Session(), 0.0)
+        run_stage(run.model, config, made, Session())
     assert len(counts) == made.steps == 8
     # The first step may wait, because its progress is shown; later ones only wait where a line or an epoch ends.
     assert counts[1] == counts[-1], set(waits.places[counts[1] :])
@@ -73,7 +74,7 @@ def test_the_curves_are_the_losses_of_their_steps_whenever_they_are_read(tiny, t
         for interval in (1, 1000)
     )
     for run in (every, seldom):
-        run_stage(run.model, run.config, STAGES["vision"](run.model, run.config, run.frames), run.session, 0.0)
+        run_stage(run.model, run.config, STAGES["vision"](run.model, run.config, run.frames), run.session)
     points = {point["step"]: point for point in every.session.curves}
     assert list(points) == list(range(23))
     assert [point["step"] for point in seldom.session.curves] == [0, 5, 10, 15, 20, 22]

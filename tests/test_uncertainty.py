@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from pig_core.data.simulate import simulate
-from pig_core.evaluation.constants import estimate, of_model
-from pig_core.physics import PHYSICS
+from pig_core.evaluation.constants import estimate
 from pig_core.runs.trained import open_task
+from pig_core.state import path_through
 from pig_core.tasks import TASKS
-from pig_core.velocity import path_through
 
 NOISE = 0.05  # pixels
 
@@ -17,8 +16,8 @@ NOISE = 0.05  # pixels
 def noisy_positions(name, seed, n=25):
     """Positions of the model's own physics with errors that are known."""
     task, rng = TASKS[name], np.random.default_rng(seed)
-    pos, vel = (torch.from_numpy(x[:, 3]) for x in simulate(task, dict(task.truth), n, task.train_length, rng))
-    physics = PHYSICS[task.physics](task.dt, 5, task.image_size, task.radius, dict(task.truth)).double()
+    pos, vel = (torch.from_numpy(x[:, 3]) for x in simulate(task, n, task.train_length, rng)[:2])
+    physics = task.physics(5, task.truth).double()
     with torch.no_grad():
         path = path_through(pos, vel, 3, task.input_steps + task.pred_steps, physics)
     return path + NOISE * torch.from_numpy(rng.standard_normal(path.shape))
@@ -28,7 +27,7 @@ def noisy_positions(name, seed, n=25):
 def test_the_error_bars_are_as_wide_as_the_scatter(name, repetitions):
     task, scores = TASKS[name], []
     for seed in range(repetitions):
-        found = estimate(noisy_positions(name, seed), task, {n: 1.3 * v for n, v in task.truth.items()}, at=3)
+        found = estimate(noisy_positions(name, seed), task, {n: 1.3 * v for n, v in task.truth.items()})
         scores.append([
             ((e.value - task.truth[n]) / e.laplace, (e.value - task.truth[n]) / e.bootstrap) for n, e in found.items()
         ])  # fmt: skip
@@ -39,15 +38,14 @@ def test_the_error_bars_are_as_wide_as_the_scatter(name, repetitions):
 
 def test_more_videos_give_narrower_bars():
     few, many = (
-        estimate(noisy_positions("spring_color", 0, n), TASKS["spring_color"], {"k": 4.0, "l": 6.0}, 3)
-        for n in (10, 90)
+        estimate(noisy_positions("spring_color", 0, n), TASKS["spring_color"], {"k": 4.0, "l": 6.0}) for n in (10, 90)
     )
     assert few["k"].laplace / many["k"].laplace == pytest.approx(3, rel=0.5)
     assert few["k"].bootstrap / many["k"].bootstrap == pytest.approx(3, rel=0.6)
 
 
 def test_a_published_model_measures_within_its_bars_and_the_bias_of_its_substeps():
-    found = of_model(open_task("spring_color", 40))
+    found = open_task("spring_color", 40).estimates()
     assert found["l"].value == pytest.approx(6, rel=2e-3)
     assert found["k"].value == pytest.approx(4, rel=5e-3)
     assert 0 < found["k"].laplace < 0.01

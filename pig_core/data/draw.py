@@ -75,7 +75,8 @@ def draw_discs(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarra
     corner = np.floor(DISC_SCALE * centres).astype(np.int64) - (large - 1)
     cx, cy = np.clip(corner + len(disc), 0, len(first) - 1).transpose(2, 0, 1)  # (N, K)
     patches = (windows @ disc)[cy] @ windows.transpose(0, 2, 1)[cx]  # (N, K, width, width)
-    patches = (patches * 255.0).astype(np.uint8)
+    # Fully covered is 1 but for rounding, to which side depends on the processor; what is truncated must not.
+    patches = (patches * 255.0 + 1e-9).astype(np.uint8)
 
     frames = np.zeros((n, size, size, 3), np.uint8)
     offsets = np.arange(width)

@@ -16,11 +16,9 @@ from torch import Tensor
 
 from ..data.simulate import simulate
 from ..gauss_newton import differences, solve
-from ..model import PAIG
 from ..physics import Law
 from ..state import fit_state, path_through
 from ..tasks import Task
-from .evaluate import Evaluation
 
 PROBE = 1e-4  # pixels, pixels per frame and logarithms of parameters that a trajectory is probed with (float64)
 ROUNDS = 4  # Gauss-Newton steps from the learned values; from twice or half a value they suffice, too
@@ -72,12 +70,6 @@ def estimate(
         name: Estimate(values[name], abs(slope[name]) * laplace[i].item(), abs(slope[name]) * scatter[i].item())
         for i, name in enumerate(names)
     }
-
-
-def of_model(evaluation: Evaluation, model: PAIG, task: Task) -> dict[str, Estimate]:
-    """Estimates from the positions that a trained model sees in the videos it was evaluated on, in its first frames."""
-    positions, learned = torch.from_numpy(evaluation.positions), model.physics.values()
-    return estimate(positions, task, learned, model.physics.substeps, evaluation.actions)
 
 
 def best_possible(task: Task, substeps: int = 5, n: int = 100, seed: int = 0) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.errors import PigError, RunError
 from ..evaluation.pictures import frame_part, panels, png_url, to_picture
-from ..runs.trained import Published, finished_runs, open_checkpoint
+from ..runs.trained import Trained, finished_runs, open_checkpoint
 from .whatif import Answer, WhatIf, ask, loss_along, slider_range
 
 PANELS = ("truth", "prediction", "reconstruction", "difference", "masks")
@@ -34,7 +34,7 @@ class Explorer:
         if run is not None and run not in self.runs:
             raise RunError(f"there is no run {run!r}; there are {', '.join(self.runs)}")
         self.ready = False  # False while many widgets change at once
-        self.published: Published | None = None
+        self.trained: Trained | None = None
         self.answer: Answer | None = None
         self.known: tuple[tuple, list[float]] = ((), [])  # the curve that was computed last, with what it is of
         self.run = widgets.Dropdown(options=list(self.runs), value=run or next(iter(self.runs)), description="run")
@@ -66,14 +66,14 @@ class Explorer:
         """Load the chosen run and build sliders for its physics."""
         self.ready = False
         try:
-            self.published = open_checkpoint(self.runs[self.run.value])
-            self.video.max, self.frame.max = self.published.evaluation.video.shape[:2]
+            self.trained = open_checkpoint(self.runs[self.run.value])
+            self.video.max, self.frame.max = self.trained.evaluation.video.shape[:2]
         except PigError as error:  # a run of an older version, say: the others can still be looked at
-            self.published, self.answer, self.sliders, self.changes.children = None, None, {}, ()
+            self.trained, self.answer, self.sliders, self.changes.children = None, None, {}, ()
             self.picture.value, self.curve.value = html.escape(str(error)), ""
             return
-        self.frame.value = self.published.model.input_steps + 1
-        choices = {name: slider_range(value) for name, value in self.published.model.physics.values().items()}
+        self.frame.value = self.trained.model.input_steps + 1
+        choices = {name: slider_range(value) for name, value in self.trained.model.physics.values().items()}
         self.sliders = {
             name: widgets.SelectionSlider(
                 options=[(f"{value:.3g}", value) for value in values], value=values[len(values) // 2], description=name
@@ -98,7 +98,7 @@ class Explorer:
 
     def as_learned(self) -> None:
         """Put all sliders back."""
-        if self.published is None:
+        if self.trained is None:
             return
         self.ready = False
         for slider in self.sliders.values():
@@ -116,8 +116,8 @@ class Explorer:
         """Roll out again after a change of the video or of a slider."""
         if not self.ready:
             return
-        self.answer = ask(self.published, self.video.value - 1, self.question)
-        self.rows = panels(self.published.evaluation, self.video.value - 1, self.answer.prediction)
+        self.answer = ask(self.trained, self.video.value - 1, self.question)
+        self.rows = panels(self.trained.evaluation, self.video.value - 1, self.answer.prediction)
         self.draw()
         self.draw_curve()
 
@@ -135,7 +135,7 @@ class Explorer:
         ]
         self.picture.value = (
             f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>'
-            f"frame {t + 1}, {frame_part(self.published.evaluation, t)}; "
+            f"frame {t + 1}, {frame_part(self.trained.evaluation, t)}; "
             f"squared error per predicted frame: {self.answer.loss:.3g}"
         )
 
@@ -148,7 +148,7 @@ class Explorer:
         others = tuple(slider.value for other, slider in self.sliders.items() if other != name)
         key = (self.run.value, self.video.value, name, others)
         if key != self.known[0]:  # while its own slider moves, a curve stays the same
-            self.known = key, loss_along(self.published, self.video.value - 1, name, values, self.question)
+            self.known = key, loss_along(self.trained, self.video.value - 1, name, values, self.question)
         losses = self.known[1]
         self.curve.value = curve_svg(values, losses, (self.sliders[name].value, self.answer.loss), name)
 

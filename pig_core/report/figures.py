@@ -11,13 +11,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..data.videos import to_video
+from ..common.recorder import Curves
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.pictures import frame_part, input_steps, panels, template_sheet, tinted
-from ..model import PAIG
-from ..runs.trained import Published
+from ..model import PAIG, to_video
+from ..runs.trained import Trained
 from ..tasks import RECONS_THRESHOLD
-from ..training import Curves
 from .style import LOSS_LABEL, OBJECT_COLORS, PALETTE, image_grid, show_image
 from .whatif import WhatIf, ask, loss_along, slider_range
 
@@ -150,9 +149,9 @@ def errors_over_time(evaluation: Evaluation) -> Figure:
 
 
 @torch.no_grad()
-def pipeline(published: Published, index: int = 0) -> Figure:
+def pipeline(trained: Trained, index: int = 0) -> Figure:
     """The way of one video through the model, drawn from the tensors of a run."""
-    evaluation, task = published.evaluation, published.task
+    evaluation, task = trained.evaluation, trained.task
     output, last, end = evaluation.output, task.input_steps - 1, task.input_steps + task.pred_steps
     frame = evaluation.video[index, last]
     pictures = {
@@ -166,7 +165,7 @@ def pipeline(published: Published, index: int = 0) -> Figure:
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         show_image(ax, picture)
         ax.set_title(title)
-    velocity = published.model.state(output.positions[index : index + 1, : task.input_steps])[1][0]
+    velocity = trained.model.state(output.positions[index : index + 1, : task.input_steps])[1][0]
     for j, color in zip(range(task.n_objects), OBJECT_COLORS, strict=False):
         here = output.positions[index, last, j].numpy() - 0.5
         tip = here + ARROW * task.dt * velocity[j].numpy()
@@ -179,31 +178,31 @@ def pipeline(published: Published, index: int = 0) -> Figure:
     return figure
 
 
-def what_if(published: Published, index: int = 0, columns: int = 8) -> Figure:
+def what_if(trained: Trained, index: int = 0, columns: int = 8) -> Figure:
     """The static twin of the explorer's pictures: a video, and predictions with other values of a parameter."""
-    evaluation, learned = published.evaluation, published.model.physics.values()
+    evaluation, learned = trained.evaluation, trained.model.physics.values()
     times = evenly(input_steps(evaluation), evaluation.video.shape[1], columns)
     name = next(iter(learned), "speed")
     questions = {"as learned": WhatIf()} | {
         f"{name} x {factor:g}": WhatIf({name: factor * learned[name]}) if learned else WhatIf(speed=factor)
         for factor in (0.5, 2.0)
     }
-    answers = {title: ask(published, index, asked).prediction for title, asked in questions.items()}
+    answers = {title: ask(trained, index, asked).prediction for title, asked in questions.items()}
     rows = {title: panels(evaluation, index, answer)["prediction"][times] for title, answer in answers.items()}
     return image_grid({"truth": evaluation.video[index, times], **rows}, [f"{t + 1}" for t in times])[0]
 
 
-def loss_along_sliders(published: Published, index: int = 0) -> Figure:
+def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
     """The loss of one video along every slider of the explorer."""
     values: dict[str, Sequence[float]] = {
-        **{name: slider_range(value, 17) for name, value in published.model.physics.values().items()},
+        **{name: slider_range(value, 17) for name, value in trained.model.physics.values().items()},
         "speed": [i / 10 for i in range(2, 19)], "turn": [float(a) for a in range(-80, 81, 10)],
     }  # fmt: skip
     labels = {"speed": "factor of the speed", "turn": "turn of the velocity in degrees"}
-    truth = {**published.task.truth, "speed": 1.0, "turn": 0.0}
+    truth = {**trained.task.truth, "speed": 1.0, "turn": 0.0}
     figure, axes = plt.subplots(1, len(values), figsize=(2.6 * len(values), 2.6), sharey=True)
     for ax, (name, options) in zip(axes, values.items(), strict=True):
-        ax.plot(options, loss_along(published, index, name, options, WhatIf()), ".-")
+        ax.plot(options, loss_along(trained, index, name, options, WhatIf()), ".-")
         ax.axvline(truth[name], color="0.4", ls=":")
         ax.set(xlabel=labels.get(name, name), yscale="log")
     axes[0].set_ylabel("loss per frame")

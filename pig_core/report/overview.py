@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,23 +12,23 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..common.errors import RunError, command_line
+from ..common.errors import RunError
 from ..common.files import replacing
 from ..evaluation.pictures import panels, to_picture
-from ..runs.trained import Published, open_task
+from ..runs.trained import Trained, open_task
 from ..tasks import RECONS_THRESHOLD, TASKS
-from .results import constants_of, coordinate_scale, curves_of, length_power, per_frame
+from .results import constants_of, coordinate_scale, curves_of, per_frame
 from .style import LOSS_LABEL, PALETTE
 
 _DOTS = {"size": 6, "alpha": 0.8}  # a swarm moves dots aside until each can be seen
 _LINES = {"hue": "seed", "palette": "colorblind", "estimator": None, "lw": 1, "alpha": 0.8, "legend": False}
 
 
-def wall(published: Sequence[Published], index: int = 0, side: int = 152) -> np.ndarray:
+def wall(trained: Sequence[Trained], index: int = 0, side: int = 152) -> np.ndarray:
     """All tasks at once: truth above, the model's rollout below, (T, 2 side, tasks * side, 3) uint8."""
-    length = min(p.evaluation.video.shape[1] for p in published)
+    length = min(p.evaluation.video.shape[1] for p in trained)
     columns = []
-    for each in published:
+    for each in trained:
         rows = panels(each.evaluation, index)
         factor = side // rows["truth"].shape[-1]
         pictures = [to_picture(rows[name][:length], factor) for name in ("truth", "prediction")]
@@ -112,7 +111,7 @@ def coordinates(exact: pd.DataFrame, released: pd.DataFrame) -> Figure:
     """Lengths and g of runs with the exact and the released placement, against the predicted factor."""
     groups = {"exact": constants_of(exact), "released": constants_of(released)}
     shown = pd.concat(groups, names=["placement"]).reset_index("placement")
-    depend = [length_power(TASKS[task], name) > 0 for task, name in zip(shown["task"], shown["name"], strict=True)]
+    depend = [coordinate_scale(TASKS[task], name) != 1 for task, name in zip(shown["task"], shown["name"], strict=True)]
     panels = list(shown[depend].groupby(["task", "name"], sort=False))
     figure, axes = plt.subplots(1, len(panels), figsize=(2.9 * len(panels), 3.2), squeeze=False)
     for ax, ((name, constant), part) in zip(axes[0], panels, strict=True):
@@ -130,13 +129,8 @@ def _titles(data: pd.DataFrame) -> pd.Series:
     return data["task"].map(lambda name: TASKS[name].title)
 
 
-@command_line
 def main(arguments: list[str]) -> None:
     """Write the wall of predictions into the file that is named."""
     if len(arguments) != 1:
         raise RunError("write: python -m pig_core.report.overview WALL.gif")
     write_wall(Path(arguments[0]))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -7,7 +7,6 @@ from the network; here formulas become MathML when the page is built, and nothin
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
@@ -16,7 +15,7 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 from pygments.formatters import HtmlFormatter
 
-from ..common.errors import RunError, command_line
+from ..common.errors import RunError
 from ..common.files import project_root, replacing
 
 # Code in backticks is left alone; then display formulas, then inline ones.
@@ -84,13 +83,8 @@ def render(notebook: Path, page: Path) -> None:
         temporary.write_text(html)
 
 
-@command_line
 def main(arguments: list[str]) -> None:
     """Make the page of a notebook."""
     if len(arguments) != 2:
         raise RunError("write: python -m pig_core.report.page EXECUTED.ipynb PAGE.html")
     render(*map(Path, arguments))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from ..data.simulate import STARTS, simulate, survivors
+from ..data.simulate import simulate, survivors
 from ..tasks import TASKS, Task
 from .style import PALETTE
 from .tables import table
@@ -20,7 +20,8 @@ def facts() -> Markdown:
     """The tasks in a table."""
     rows = [
         (
-            f"`{name}`", f"{task.n_objects} {task.sprite}s", f"{task.image_size} x {task.image_size}", task.physics,
+            f"`{name}`", f"{task.n_objects} {task.sprite}s", f"{task.image_size} x {task.image_size}",
+            task.law.__name__.lower(),
             ", ".join(f"${n}$ = {v:g}" for n, v in task.truth.items()) or "nothing", task.speed, task.dt,
             task.input_steps, task.pred_steps, task.test_length,
         )
@@ -39,9 +40,9 @@ def starts(n: int, seed: int = 0) -> pd.DataFrame:
     """
     rows = []
     for name, task in TASKS.items():
-        rng, truth = np.random.default_rng(seed), dict(task.truth)
-        drawn, speeds = STARTS[task.physics](task, truth, rng, max(40 * n, FEWEST))
-        kept = [survivors(task, truth, drawn, speeds, length) for length in (task.train_length, task.test_length)]
+        rng = np.random.default_rng(seed)
+        drawn, speeds = task.law.start(task, rng, max(40 * n, FEWEST))
+        kept = [survivors(task, drawn, speeds, length, rng) for length in (task.train_length, task.test_length)]
         rows.append((name, *(np.linalg.norm(pos - task.image_size / 2, axis=-1) for pos in (drawn, *kept))))
     return pd.DataFrame(rows, columns=["task", "drawn", "kept", "kept_long"])
 
@@ -72,7 +73,7 @@ def coverage(task: Task, n: int, seed: int = 0) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.4))
     for ax, length in zip(axes, (task.train_length, task.test_length), strict=True):
         crossing = task.half_pane and length == task.test_length
-        pos, _ = simulate(task, dict(task.truth), n, length, np.random.default_rng(seed), crossing)
+        pos = simulate(task, n, length, np.random.default_rng(seed), crossing).positions
         edges = np.arange(task.image_size + 1)
         counts, _, _ = np.histogram2d(pos[..., 1].ravel(), pos[..., 0].ravel(), bins=(edges, edges))
         ax.imshow(counts, extent=(0, task.image_size, task.image_size, 0), cmap="viridis")

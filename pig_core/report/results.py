@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ..common.errors import RunError, command_line
-from ..common.files import project_root, replacing
+from ..common.errors import RunError
+from ..common.files import replacing, results_folder
 from ..config import RECIPES, make_config
 from ..tasks import TASKS, Task
 
@@ -28,23 +27,13 @@ COLUMNS = (
 PAPER_VALUES = {"spring_color": {"l": 6.17}, "mnist_spring_color": {"l": 12.24}, "3bp_color": {"g": 65.7}}
 
 
-def results_folder() -> Path:
-    """Where the results that come with the project are."""
-    return project_root() / "reports" / "results"
-
-
-def length_power(task: Task, name: str) -> int:
-    """With which power of a length a physical parameter grows."""
-    return {"l": 1, "g": 3}.get(name, 0)
-
-
 def coordinate_scale(task: Task, name: str) -> float:
     """The factor by which the released placement makes a parameter too large (1: not at all).
 
     A position has to move by S/(S-1) pixels for the drawn object to move by one: lengths grow by that factor, g,
     which goes with the cube of a length, by its cube, and k, which does not depend on the length scale, not at all.
     """
-    return (task.image_size / (task.image_size - 1)) ** length_power(task, name)
+    return (task.image_size / (task.image_size - 1)) ** task.law.constants[name].length_power
 
 
 def load_results(folder: Path | None = None) -> pd.DataFrame:
@@ -180,11 +169,6 @@ def write_section(path: Path) -> None:
         temporary.write_text(new)
 
 
-@command_line
 def main(arguments: list[str]) -> None:
     """Write the table into README.md, or into the file that is named."""
     write_section(Path(arguments[0] if arguments else "README.md"))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

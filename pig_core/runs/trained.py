@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from ..common.errors import ConfigError, RunError
 from ..common.files import runs_folder, weights_folder
 from ..common.options import PARTS, differing
 from ..config import Config, make_config, task_of
 from ..data.videos import example_videos
+from ..evaluation.constants import Estimate, estimate
 from ..evaluation.evaluate import Evaluation, evaluate_video
 from ..model import PAIG
 from ..tasks import TASKS, Task
@@ -28,15 +31,15 @@ class Trained:
     model: PAIG
     n: int = 8  # example videos
 
-    @property
-    def task(self) -> Task:
-        """What the model was trained on."""
-        return TASKS[self.config.task]
-
     @cached_property
     def evaluation(self) -> Evaluation:
         """The model on fresh test videos."""
         return evaluate_video(self.model, self.config.color, *example_videos(self.task, self.n))
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Constants with error bars from the positions that the model sees in the example videos' first L+P frames."""
+        seen, physics = torch.from_numpy(self.evaluation.positions), self.model.physics
+        return estimate(seen, self.task, physics.values(), physics.substeps, self.evaluation.actions)
 
 
 def open_checkpoint(path: Path, n: int = 8, task: Task | None = None) -> Trained:

@@ -26,15 +26,12 @@ import psutil
 import torch
 
 from ..baselines.plain import PlainPAIG
-from ..common.files import project_root, write_json
-from ..common.machine import keep_freed_memory
-from ..common.provenance import commit, provenance
+from ..common.files import project_root, results_folder, write_json
+from ..common.machine import choose_device, commit, keep_freed_memory, provenance
 from ..config import make_config
 from ..data.datasets import make_all
 from ..model import video_losses
-from ..report.results import results_folder
 from ..runs.build import build_model
-from ..runs.run import choose_device
 from ..tasks import TASKS, Task
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
@@ -77,8 +74,8 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
     device = choose_device("auto")
     if how != "plain":
         keep_freed_memory()
-    TASKS[task.name] = task  # MERGE: build_model looks the task up; becomes build_model(config, task)
-    model = build_model(make_config(task.name, "paper", unet_precision=None if how == "plain" else how)).to(device)
+    config = make_config(task, "paper", unet_precision=None if how == "plain" else how)
+    model = build_model(config, task).to(device)
     plain = PlainPAIG(model)
     video = torch.rand(batch, task.input_steps + task.pred_steps, 3, task.image_size, task.image_size).to(device)
 
@@ -97,9 +94,8 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
 
 def elsewhere(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
     """:func:`time_step` in a fresh process, for a task with some of its facts changed, e.g. ``n_objects=3``."""
-    changed = replace(TASKS[task], truth=dict(TASKS[task].truth), **changes)  # read-only mappings cannot be sent
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(time_step, changed, how, repeat, batch).result()
+        return pool.submit(time_step, replace(TASKS[task], **changes), how, repeat, batch).result()
 
 
 def step() -> dict:
@@ -137,7 +133,7 @@ def data() -> dict:
     """All data files of all tasks on all cores: seconds, and the most memory that all processes had together, GB."""
     with tempfile.TemporaryDirectory() as folder:
         start, most = time.perf_counter(), 0
-        command = [sys.executable, "-m", "pig_core.data.datasets", "--data_dir", folder]
+        command = [sys.executable, "-m", "pig_core", "data", "--data_dir", folder]
         process = psutil.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None:
             most = max(most, _memory(process))
@@ -186,7 +182,3 @@ def main(arguments: list[str] | None = None) -> None:
         result = {"what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
         write_json(results_folder() / "benchmarks" / f"{name}.json", result)
         print(json.dumps(result["result"], indent=1), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from ..common.errors import RunError
-from ..report.results import results_folder
+from ..common.files import results_folder
 from ..report.style import PALETTE
 from ..report.tables import short_commit, table
 from ..tasks import TASKS

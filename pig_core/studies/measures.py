@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..config import Config, make_config
-from ..data.videos import to_video
+from ..config import saved_config
+from ..data.videos import example_videos
 from ..evaluation.evaluate import SSIM_SEQUENCES, mean_similarity
-from ..model import frame_errors
+from ..model import frame_errors, to_video
 from ..runs.build import build_model
-from ..runs.trained import example_videos
 from ..tasks import RECONS_THRESHOLD, Task
 
 
@@ -37,7 +35,7 @@ def parameter_counts(runs: pd.DataFrame) -> dict[tuple[str, str], dict[str, int]
     """How many numbers the models learn: (task, variant) -> "dynamics" (these alone) and "all"."""
     counts = {}
     for key, group in runs.groupby(["task", "variant"], sort=False):
-        model = build_model(Config(**{**dataclasses.asdict(make_config(key[0])), **group["config"].iloc[0]}))
+        model = build_model(saved_config(group["config"].iloc[0]))
         parts = {"dynamics": model.physics, "all": model}
         counts[key] = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     return counts
@@ -49,7 +47,7 @@ def trivial_predictors(task: Task, n: int = 100) -> pd.DataFrame:
     Returns:
         two rows to be put below those of trained models; see :func:`trivial_row`.
     """
-    videos = to_video(example_videos(make_config(task.name), n)[0])  # (n, T, C, S, S)
+    videos = to_video(example_videos(task, n)[0])  # (n, T, C, S, S)
     ahead = videos[:, task.input_steps :]
     guesses = {"last frame": videos[:, task.input_steps - 1 : task.input_steps], "mean frame": videos.mean((0, 1))}
     rows = []

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..common.files import results_folder
 from ..config import RECIPES, Config
-from ..report.results import load_results, results_folder
+from ..report.results import load_results
 
 Options = Mapping[str, object]
 
