@@ -84,3 +84,32 @@ def test_digits_are_blended_over_the_photograph_also_where_they_overlap_or_leave
         assert np.abs(frame.astype(int) - slow_digits(*objects.flatten())).max() <= 1
     assert frames[0][25:38, 24:42, 0].max() > 150  # digit 0 is red
     assert frames[0][25:45, 26:46, 1].max() > 200  # digit 1 is green
+
+
+def coloured(frame):
+    """Centres of mass (x, y) of what is purely red and of what is purely green in a frame, (2, 2), pixels."""
+    frame = frame.astype(float)
+    middles = np.arange(len(frame)) + 0.5
+    weights = [(frame[..., j] - np.delete(frame, j, 2).max(-1) - 60).clip(0) for j in range(2)]
+    return np.array([[w.sum(0) @ middles, w.sum(1) @ middles] / w.sum() for w in weights])
+
+
+def test_digits_of_the_authors_generator_are_among_the_twenty_five_phases():
+    """Digits, photograph, colours, who covers whom: a search for the two positions ends in the very same frame."""
+    vectors = golden("mnist_spring_color_forward_and_12_steps.npz")
+    frames = np.concatenate([vectors["batch"], vectors["train/batches"]]).reshape(-1, 64, 64, 3)[::37]
+    apart = np.array([[16.0, 32.0], [48.0, 32.0]])
+    offset = coloured(draw_digits(apart[None], 64)[0]) - apart
+    steps = np.arange(-4, 5) / 5
+    near = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+    for frame in frames:
+        centres = (np.floor(5 * (coloured(frame) - offset)) + 0.5) / 5  # the middle of a large pixel
+        for j in (1, 0) * 4:  # where green covers red, red starts further away than one search reaches
+            candidates = centres[None].repeat(len(near), 0)
+            candidates[:, j] += near
+            errors = np.abs(draw_digits(candidates, 64).astype(int) - frame)
+            best = errors.sum((1, 2, 3)).argmin()
+            centres, error = candidates[best], errors[best].max()
+            if error <= 1:  # measured: 0; float32 against float64, then truncated
+                break
+        assert error <= 1, centres
