@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from pig_core.__main__ import main
 from pig_core.common.errors import DataError, PigError
 from pig_core.config import make_config
-from pig_core.data import datasets
 from pig_core.data.datasets import make_all
 from pig_core.data.draw import draw_discs
-from pig_core.data.videos import data_path, ensure_file, load_frames, load_positions, to_video
+from pig_core.data.videos import data_path, ensure_file, load_frames, load_positions
+from pig_core.model import to_video
 
 
 def authors_file(folder, length=12, **arrays):
@@ -154,6 +155,6 @@ def test_all_files_at_once_are_those_of_single_runs(tiny, tmp_path):
 
 
 def test_an_unknown_task_is_refused_before_anything_is_simulated(capsys, tmp_path):
-    assert datasets.main(["spring_colour", "--data_dir", str(tmp_path / "data")]) == 2
+    assert main(["data", "spring_colour", "--data_dir", str(tmp_path / "data")]) == 2
     assert "spring_color" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()

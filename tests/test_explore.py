@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from pig_core.common.errors import RunError
+from pig_core.common.files import weights_folder
 from pig_core.decoder import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
-from pig_core.runs import trained as published_runs
 from pig_core.runs.build import build_model
 from pig_core.runs.checkpoint import CHECKPOINT, load_model, read_config, save_small
 from pig_core.runs.run import Run
-from pig_core.runs.trained import finished_runs, open_checkpoint, open_task, publish, weights_folder
+from pig_core.runs.trained import finished_runs, open_checkpoint, open_task, publish
 from pig_core.tasks import TASKS
 
 from .browser import browser_tab, needs_chromium
@@ -78,7 +78,7 @@ def test_a_search_around_the_first_guess_finds_digits_that_are_pixels_away():
 def test_only_runs_of_the_plain_recipe_are_published(tiny, tmp_path, monkeypatch):
     run = Run.start(tiny(save_dir=str(tmp_path / "run"), coordinates="released"))
     run.train()
-    monkeypatch.setattr(published_runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
     with pytest.raises(RunError, match="not of the plain recipe improved: it differs in coordinates"):
         publish(tmp_path / "run" / CHECKPOINT)
     assert not (tmp_path / "reports").exists()
@@ -114,7 +114,7 @@ def test_impossible_questions_are_refused_in_a_sentence(spring):
 
 
 def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(published_runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
     with pytest.raises(RunError, match="train with `make run TASK=3bp_color`"):
         open_task("3bp_color")
     with pytest.raises(RunError, match="there is no finished run: `papermill"):
@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_opened_says_so_and_the_others_still_work(tmp_path,
     old.mkdir(parents=True)
     (old / "metrics.json").write_text("{}")
     (old / CHECKPOINT).write_bytes(b"not a checkpoint")
-    monkeypatch.setattr(published_runs, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
     explorer = Explorer()
     explorer.run.value = "spring_color/old"
     assert "checkpoint" in explorer.picture.value

@@ -108,7 +108,7 @@ def test_twelve_paper_training_steps_are_the_authors(task):
         np.testing.assert_allclose(losses[:steps], vectors["train/losses"][:steps], rtol=bound)
     assert model.decoder.log_sigma.item() == pytest.approx(float(vectors["after12/net/decoder/logsigma:0"]), abs=1e-7)
     theirs = authors_logs(vectors, "after12")
-    assert sorted(theirs) == sorted(model.physics.parameter_names)
+    assert sorted(theirs) == sorted(model.physics.constants)
     for name, value in theirs.items():
         assert model.physics.logs[name].item() == pytest.approx(value, abs=BOUNDS[task].constants)
 

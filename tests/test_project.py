@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
+import pig_core
+from pig_core.__main__ import main
 from pig_core.common.errors import RunError
-from pig_core.report import overview, page, results
 from pig_core.report.results import COLUMNS, constants_of, curves_of, load_results, per_frame, summary_table
-from pig_core.runs import trained as published
 from pig_core.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,20 +126,31 @@ def test_a_file_that_is_no_result_is_refused_in_a_sentence(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments", "says"),
+    ("arguments", "says"),
     [
-        (results, ["nowhere.md"], "RunError: there is no file nowhere.md"),
-        (results, [__file__], "has no lines <!-- results --> and <!-- /results --> to write between"),
-        (published, ["nowhere.safetensors"], "RunError: there is no checkpoint nowhere.safetensors"),
-        (page, ["only.ipynb"], "RunError: write: python -m pig_core.report.page EXECUTED.ipynb PAGE.html"),
-        (page, ["nowhere.ipynb", "page.html"], "RunError: there is no notebook nowhere.ipynb"),
-        (overview, [], "RunError: write: python -m pig_core.report.overview WALL.gif"),
+        (["results", "nowhere.md"], "RunError: there is no file nowhere.md"),
+        (["results", __file__], "has no lines <!-- results --> and <!-- /results --> to write between"),
+        (["publish", "nowhere.safetensors"], "RunError: there is no checkpoint nowhere.safetensors"),
+        (["publish"], "RunError: write: python -m pig_core publish CHECKPOINT ..."),
+        (["page", "only.ipynb"], "RunError: write: python -m pig_core page EXECUTED.ipynb PAGE.html"),
+        (["page", "nowhere.ipynb", "page.html"], "RunError: there is no notebook nowhere.ipynb"),
+        (["wall"], "RunError: write: python -m pig_core wall WALL.gif"),
+        (["walk"], "ConfigError: there is no verb 'walk'; allowed: train, data, publish"),
     ],
 )
-def test_small_programs_end_in_one_sentence(program, arguments, says, capsys, monkeypatch, tmp_path):
+def test_every_verb_ends_in_one_sentence(arguments, says, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert program.main(arguments) == 2
+    assert main(arguments) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_public_names_are_in_the_docstring_and_there():
+    assert len(pig_core.__all__) <= 12
+    for name in pig_core.__all__:
+        assert name in pig_core.__doc__
+        assert getattr(pig_core, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Rum'"):
+        pig_core.Rum  # noqa: B018

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from pig_core.data.draw import _pictures, draw_digits, draw_discs
 from skimage.transform import resize
 
+from pig_core.data.draw import _pictures, draw_digits, draw_discs
 
 from .conftest import golden
 

@@ -15,13 +15,15 @@ import torch
 from pig_core.common.errors import DataError, RunError
 from pig_core.common.recorder import Session
 from pig_core.config import Config, make_config
-from pig_core.data.videos import ensure_file, load_frames, to_video
+from pig_core.data.videos import ensure_file, load_frames
+from pig_core.model import to_video
 from pig_core.report import figures as plots
 from pig_core.report.notebook import results_table
 from pig_core.report.results import COLUMNS, as_row, summary_table
 from pig_core.runs.build import build_model
 from pig_core.runs.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
-from pig_core.runs.run import Run, choose_folder, claim_folder
+from pig_core.runs.folder import choose_folder, claim_folder
+from pig_core.runs.run import Run
 from pig_core.stages import vision_stage
 from pig_core.tasks import TASKS
 from pig_core.training import run_stage
@@ -230,7 +232,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(done):
 
 
 def test_unnamed_runs_get_folders_of_their_own(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr("pig_core.runs.run.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
     first = choose_folder(tiny())
     assert first == tmp_path / "reports" / "runs" / "spring_color" / "improved-s0"
     assert [claim_folder(tiny(), first).name for _ in range(3)] == ["improved-s0", "improved-s0-2", "improved-s0-3"]

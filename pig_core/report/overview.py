@@ -132,5 +132,5 @@ def _titles(data: pd.DataFrame) -> pd.Series:
 def main(arguments: list[str]) -> None:
     """Write the wall of predictions into the file that is named."""
     if len(arguments) != 1:
-        raise RunError("write: python -m pig_core.report.overview WALL.gif")
+        raise RunError("write: python -m pig_core wall WALL.gif")
     write_wall(Path(arguments[0]))

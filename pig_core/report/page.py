@@ -1,4 +1,4 @@
-"""An executed notebook to one self-contained HTML page: ``python -m pig_core.report.page run.ipynb page.html``.
+"""An executed notebook to one self-contained HTML page: ``python -m pig_core page run.ipynb page.html``.
 
 nbconvert does the work with our template under ``reports/template``. Its own pages load a maths and a widget library
 from the network; here formulas become MathML when the page is built, and nothing is loaded at all.
@@ -86,5 +86,5 @@ def render(notebook: Path, page: Path) -> None:
 def main(arguments: list[str]) -> None:
     """Make the page of a notebook."""
     if len(arguments) != 2:
-        raise RunError("write: python -m pig_core.report.page EXECUTED.ipynb PAGE.html")
+        raise RunError("write: python -m pig_core page EXECUTED.ipynb PAGE.html")
     render(*map(Path, arguments))
