@@ -156,7 +156,7 @@ def test_an_autoencoder_learns_no_constant(tiny):
 
 def test_trivial_guesses_are_what_they_say():
     task = TASKS["spring_color"]
-    videos = to_video(example_videos(make_config("spring_color"), 5)[0])
+    videos = to_video(example_videos(task, 5)[0])
     last = (videos[:, task.input_steps] - videos[:, task.input_steps - 1]).square().sum((1, 2, 3)).mean()
     guesses = trivial_predictors(task, 5).set_index("variant")
     assert guesses["pred_loss_per_step"]["last frame"][0] == pytest.approx(last.item(), rel=1e-5)

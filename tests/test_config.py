@@ -6,8 +6,13 @@ import sys
 
 import pytest
 
+from pig_core.baselines.dynamics import BLACK_BOXES
 from pig_core.common.errors import ConfigError
-from pig_core.config import RECIPES, Config, make_config
+from pig_core.common.options import PARTS, differing
+from pig_core.config import RECIPES, RETIRED, Config, make_config, saved_config, task_of
+from pig_core.decoder import PLACEMENTS
+from pig_core.optim import OPTIMIZERS
+from pig_core.runs.build import ALL_VELOCITIES, ARCHITECTURES, DECODERS, build_model
 from pig_core.tasks import TASKS
 
 
@@ -69,6 +74,52 @@ def test_bad_options_are_refused_by_name(options, says):
     with pytest.raises(ConfigError, match=says) as caught:
         make_config(**options)
     assert "\n" not in str(caught.value)
+
+
+def test_choices_are_the_names_of_what_there_is_to_choose():
+    registries = {
+        "task": TASKS, "recipe": RECIPES, "architecture": ARCHITECTURES, "decoder_type": DECODERS,
+        "coordinates": PLACEMENTS, "velocity_type": ALL_VELOCITIES, "cell_type": {"task", *BLACK_BOXES},
+        "optimizer": OPTIMIZERS,
+    }  # fmt: skip
+    for name, registry in registries.items():
+        assert set(Config.__dataclass_fields__[name].metadata["choices"]) == set(registry), name
+
+
+def test_every_option_states_what_it_shapes():
+    parts = {field.name: field.metadata["part"] for field in dataclasses.fields(Config)}
+    assert set(parts.values()) == set(PARTS)
+    plain = make_config()
+    assert differing(plain, make_config(seed=1, truth="k=3", device="cpu"), "training", "data") == ["seed", "truth"]
+    assert differing(plain, make_config(debug=True, save_dir="x"), "model", "data", "training") == []
+
+
+def test_a_retired_option_is_accepted_with_its_constant_and_refused_with_another():
+    for name, value in RETIRED.items():
+        assert make_config(**{name: value}) == make_config()
+        with pytest.raises(ConfigError, match=f"{name} is no option any more: it is always"):
+            make_config(**{name: value + 1})
+    done = command("--dynamics_batch", "16")
+    assert done.returncode == 2
+    assert "dynamics_batch is no option any more: it is always 128, got 16" in done.stderr.splitlines()[-1]
+
+
+def test_options_written_down_by_an_older_version_are_read_and_unknown_ones_refused():
+    values = dataclasses.asdict(make_config("3bp_color", seed=4))
+    assert saved_config({**values, **RETIRED}) == make_config("3bp_color", seed=4)
+    del values["refine_search"], values["unet_precision"]  # as if the version had not had them
+    assert saved_config(values) == make_config("3bp_color", seed=4)
+    with pytest.raises(ConfigError, match="other options: colour"):
+        saved_config({**values, "colour": True})
+
+
+def test_a_task_is_a_value_that_is_not_looked_up_again():
+    three = dataclasses.replace(TASKS["spring_color"], n_objects=3, name="three")
+    config = make_config(three)
+    assert task_of(config, three).n_objects == 3
+    assert task_of(dataclasses.replace(config, truth="k=2"), three).truth == {"k": 2.0, "l": 6.0}
+    assert TASKS["spring_color"].truth == {"k": 4.0, "l": 6.0}
+    assert build_model(config, three).decoder.template().shape[0] == 3
 
 
 def test_options_cannot_be_changed_afterwards():

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ import torch
 
 from pig_core.common.errors import RunError
 from pig_core.common.files import weights_folder
+from pig_core.config import make_config
 from pig_core.decoder import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
 from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import CHECKPOINT, load_model, read_config, save_small
+from pig_core.runs.checkpoint import CHECKPOINT, load_model, read_config, save_model, save_small
 from pig_core.runs.run import Run
 from pig_core.runs.trained import finished_runs, open_checkpoint, open_task, publish
 from pig_core.tasks import TASKS
@@ -79,9 +81,39 @@ def test_only_runs_of_the_plain_recipe_are_published(tiny, tmp_path, monkeypatch
     run = Run.start(tiny(save_dir=str(tmp_path / "run"), coordinates="released"))
     run.train()
     monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
-    with pytest.raises(RunError, match="not of the plain recipe improved: it differs in coordinates"):
+    with pytest.raises(RunError, match=r"not of the plain recipe improved: it differs in .*coordinates"):
         publish(tmp_path / "run" / CHECKPOINT)
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("options", [{"truth": "k=3"}, {"n_train": 60}, {"datapoints": 30}, {"dynamics_lr": 1e-3}])
+def test_runs_on_other_data_or_with_other_training_are_not_published_either(options, tmp_path, monkeypatch):
+    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    for name, more in (("plain", {"save_dir": "elsewhere", "print_interval": 7}), ("other", options)):
+        config = make_config(seed=3, **more)
+        save_model(tmp_path / name / CHECKPOINT, build_model(config), config)
+    assert publish(tmp_path / "plain" / CHECKPOINT).is_file()
+    with pytest.raises(RunError, match=f"it differs in {next(iter(options))}$"):
+        publish(tmp_path / "other" / CHECKPOINT)
+
+
+def test_a_run_that_cannot_answer_is_not_offered(tmp_path, monkeypatch):
+    """Frames without objects, and tasks that nobody can find again; a spring beside them is."""
+    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    no_objects = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
+    own = replace(TASKS["spring_color"], name="own")
+    runs = {
+        "frames": (make_config(architecture="video_lstm", recurrent_units=8, epochs=1, **no_objects), None),
+        "own": (make_config(own), own),
+        "spring": (make_config(), None),
+    }
+    for name, (config, task) in runs.items():
+        folder = tmp_path / "reports" / "runs" / "some" / name
+        save_model(folder / CHECKPOINT, build_model(config, task), config)
+        (folder / "metrics.json").write_text("{}")
+    assert list(finished_runs()) == ["some/spring"]
+    trained = open_checkpoint(tmp_path / "reports" / "runs" / "some" / "own" / CHECKPOINT, 2, own)
+    assert ask(trained, 0, WhatIf()).rollout.shape == (26, 2, 2)
 
 
 def test_asking_nothing_gives_the_models_own_prediction(spring):

@@ -1,5 +1,7 @@
 """Real learning, in seconds: objects are found in pixels and the physics between them is measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from pig_core.config import make_config
 from pig_core.evaluation.evaluate import evaluate
 from pig_core.runs.run import Run
 from pig_core.stages import locality_stage
+from pig_core.tasks import TASKS
 from pig_core.training import run_stage
 
 
@@ -31,6 +34,31 @@ def test_the_spring_in_the_videos_is_measured_whatever_it_is(truth, k, l, tmp_pa
     assert metrics["learned"]["k"] == pytest.approx(k, rel=0.02)
     assert metrics["learned"]["l"] == pytest.approx(l, rel=0.02)
     assert metrics["rollout_rms_per_step"][-1] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("like", "changes", "options"),
+    [
+        ("spring_color", {"n_objects": 3, "image_size": 40, "speed": 4.0}, {"dynamics_steps": 300}),
+        ("3bp_color", {"n_objects": 4, "image_size": 44, "speed": 2.5, "test_length": 24, "pred_steps": 8,
+                       "train_length": 12}, {"dynamics_steps": 200, "physics_lr_scale": 30.0}),
+    ],
+    ids=["three discs on springs", "four bodies"],
+)  # fmt: skip
+def test_other_numbers_of_objects_are_found_and_measured(like, changes, options, tmp_path):
+    task = replace(TASKS[like], name="more", **changes)
+    config = make_config(
+        task, data_dir=str(tmp_path), save_dir=str(tmp_path / "run"), simulate=True, n_train=300, n_eval=20,
+        vision_steps=0, decoder_steps=80, start_prior=False, **options,
+    )  # fmt: skip
+    run = Run.start(config, task)
+    run.train()
+    metrics = run.evaluate()
+    assert metrics["discovered"]
+    assert metrics["predicted"]
+    assert metrics["position_rms"] < 0.15
+    assert len(metrics["position_offset"]) == task.n_objects
+    assert metrics["learned"] == pytest.approx(dict(task.truth), rel=0.02)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

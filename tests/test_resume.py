@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from pig_core.common.errors import RunError
+from pig_core.common.recorder import Session
 from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors
+from pig_core.runs.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors, save_session, save_tensors
 from pig_core.runs.run import Run
 
 from .conftest import TINY
@@ -66,6 +67,36 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path):
     for key in ("learned", "recons_loss", "pred_loss", "extrap_loss", "steps"):
         assert first[key] == second[key]
     assert not unfinished.exists()
+
+
+def test_what_shapes_no_result_may_change_when_a_run_goes_on(tiny, tmp_path):
+    """As the advice after a gradient that was not finite says: resume=True debug=True."""
+    options = {"save_dir": str(tmp_path / "run"), "epochs": 4, "batch_size": 20, "save_every_n_epochs": 1, **JOINT_ONLY}
+    first = Run.start(tiny(**options))
+    save_session(first.folder / UNFINISHED, first.model, first.config, Session(step=0))
+    again = Run.start(tiny(**{**options, "save_every_n_epochs": 3}, resume=True, debug=True, print_interval=7))
+    assert again.config.debug
+    again.train()
+    assert again.session.finished == ["joint"]
+    save_session(first.folder / UNFINISHED, first.model, first.config, Session(step=0))
+    with pytest.raises(RunError, match=r"other options: autoencoder_loss=3.0 \(here 2.0\)"):
+        Run.start(tiny(**options, resume=True, autoencoder_loss=2.0))
+
+
+def test_a_training_left_by_a_version_that_numbered_its_stages_goes_on(tiny, tmp_path):
+    first = Run.start(tiny(save_dir=str(tmp_path / "run")))
+    first.train()
+    path = first.folder / UNFINISHED
+    tensors, about = load_tensors(path)
+    del about["format"], about["session"]["finished"]
+    about["session"]["stage"] = 3  # locality, decoder and vision are done
+    about["config"] |= {"dynamics_batch": 128, "vision_lr": 2e-3}
+    save_tensors(path, tensors, about)
+    again = Run.start(tiny(save_dir=str(tmp_path / "run"), resume=True))
+    assert again.session.finished == ["locality", "decoder", "vision"]
+    again.train()
+    assert [p["stage"] for p in again.session.curves][-1] == "dynamics"
+    assert again.session.finished == ["locality", "decoder", "vision", "dynamics"]
 
 
 def test_nothing_to_resume_is_said(tiny, tmp_path):

@@ -170,7 +170,7 @@ def test_a_black_box_runs_through_all_figures(tiny, tmp_path):
     assert run.metrics["learned"] == {}
     assert "training" in summary_table(pd.DataFrame([as_row(run.metrics, run.folder)], columns=COLUMNS))
     assert "$k$" not in results_table(run.metrics, TASKS["spring_color"]).data
-    plots.curves(run.session.curves, run.config.true_parameters())
+    plots.curves(run.session.curves, run.task.truth)
 
 
 def test_a_run_that_diverged_is_still_judged_and_saved(tiny, tmp_path):
@@ -214,6 +214,15 @@ def test_many_steps_in_a_row_without_a_finite_gradient_end_a_run(length, given_u
         run_stage(run.model, run.config, bad, session)
         assert [point["step"] for point in session.curves] == [0, 20, 25, 30, 35, 39]
     assert torch.isfinite(weight).all()
+
+
+def test_more_videos_than_there_are_are_not_taken_silently(tiny, tmp_path, capsys):
+    run = Run.start(tiny(save_dir=str(tmp_path / "run"), datapoints=99, batch_size=200, epochs=1))
+    told = ["datapoints is 99, but there are 60 training videos", "batch_size is 200, but there are 60 training videos"]
+    said = capsys.readouterr().out
+    assert all(line in said and line in (run.folder / "log.txt").read_text() for line in told)
+    Run.start(tiny(save_dir=str(tmp_path / "other"), datapoints=60, batch_size=60, epochs=1))
+    assert "but there are" not in capsys.readouterr().out
 
 
 def test_options_change_what_they_say(tiny, tmp_path):

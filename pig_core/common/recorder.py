@@ -93,7 +93,7 @@ class Recorder:
         if (streak := int(self.longest)) > MAX_NON_FINITE:
             raise RunError(
                 f"{streak} steps in a row had no finite gradient in stage {self.name}, before step "
-                f"{self.session.step + 1}: try a lower learning rate, or debug=True to see where it arises"
+                f"{self.session.step}: try a lower learning rate, or debug=True to see where it arises"
             )
 
 

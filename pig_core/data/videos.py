@@ -34,7 +34,7 @@ def data_path(config: Config, length: int, task: Task | None = None) -> Path:
     task = task_of(config, task)
     values = {name: f"{value:g}" for name, value in task.truth.items()}
     known = TASKS.get(task.name)
-    if known and replace(known, truth=task.truth) == task:
+    if known and known.law is task.law and replace(known, truth=task.truth) == task:
         name = task.files.format(T=length, **values)
     else:  # a name that no other task, and no other form of this one, has
         constants = "".join(f"_{name}{value}" for name, value in values.items())

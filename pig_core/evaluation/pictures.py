@@ -13,8 +13,10 @@ from torch import Tensor
 from ..model import PAIG
 from .evaluate import Evaluation
 
-# Object j is drawn in these colours, blue, green and red that a colour-blind reader can tell apart.
-OBJECT_COLORS = [(1 / 255, 115 / 255, 178 / 255), (2 / 255, 158 / 255, 115 / 255), (213 / 255, 94 / 255, 0.0)]
+# Object j is drawn in these colours, blue, green, red and yellow that a colour-blind reader can tell apart, and again.
+OBJECT_COLORS = 4 * [
+    (1 / 255, 115 / 255, 178 / 255), (2 / 255, 158 / 255, 115 / 255), (213 / 255, 94 / 255, 0.0), (0.93, 0.88, 0.2)
+]  # fmt: skip
 
 
 def panels(evaluation: Evaluation, index: int, prediction: Tensor | None = None) -> dict[str, Tensor]:
