@@ -1,7 +1,5 @@
 """One program: ``python -m pig_core <verb>``. Without a verb it trains: ``python -m pig_core --task 3bp_color``."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 

@@ -4,8 +4,6 @@ The defaults are the recipe ``improved``. The recipe ``paper`` is a set of other
 each difference between the two can be switched alone, e.g. ``make_config("spring_color", coordinates="released")``.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import functools

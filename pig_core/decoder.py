@@ -5,8 +5,6 @@ matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per fram
 positions until the drawn frame fits.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

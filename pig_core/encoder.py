@@ -1,7 +1,5 @@
 """Frames to positions: a U-Net masks the objects, each masked frame gives one position (paper-spec, section 5)."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Least squares by Gauss-Newton, many small problems at once: states of scenes, positions in frames, constants."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Finding objects before drawing them: an object is in one place, so its mask should be compact."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -6,8 +6,6 @@ state at L     --physics-->   rollout        (B, T-L, K, 2)
 decoder(positions) = reconstruction of frames 1..L+P, decoder(rollout) = prediction of frames L+1..T
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Optimisers by name, and the one of TensorFlow 1 that PyTorch lacks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

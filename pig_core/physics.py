@@ -6,8 +6,6 @@ objects K; a law may have inner coordinates instead, (..., K, D), such as an ang
 :mod:`pig_core.laws`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ frames, then measures the physics on the positions that the trained encoder sees
 Every batch depends on nothing but (seed, stage, step): a resumed run draws the same ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Positions are coordinates of the law, (B, T, K, D): pixels, if it has no inner o
 between one frame and the next, (B, T - 1, A), or None.
 """
 
-from __future__ import annotations
-
 from itertools import combinations_with_replacement
 
 import torch

@@ -4,11 +4,10 @@ A task is a value of facts only, handed to whoever needs it; how it is learned l
 scenes start in its law. The true constants are used to make the data and to judge a run, never to train.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 from .common.errors import ConfigError
 from .laws.bouncing import Bouncing
@@ -51,7 +50,7 @@ class Task(Scene):
         """The task's law between its frames, with ``substeps`` Euler steps each."""
         return self.law(self.dt, substeps, self.image_size, self.radius, values)
 
-    def with_truth(self, text: str) -> Task:
+    def with_truth(self, text: str) -> Self:
         """The same task with other true constants, e.g. "k=2.5,l=7"; what is not named stays.
 
         Raises:

@@ -1,7 +1,5 @@
 """The training loop: one for all stages and both recipes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

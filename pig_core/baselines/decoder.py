@@ -1,7 +1,5 @@
 """The paper's black-box decoder: a network that is told a position draws an object, without any placement."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Dynamics that know no physics, the baselines: the authors' option ``cell_type=lstm``, and interaction networks."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

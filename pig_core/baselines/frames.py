@@ -3,8 +3,6 @@
 It has the face of :class:`pig_core.model.PAIG`, so that training and evaluation are the same: a model of no objects.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Velocity estimators beside the paper's and ours: the authors' option ``alt_vel``, and differences with an MLP."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

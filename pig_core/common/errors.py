@@ -1,7 +1,5 @@
 """Errors a person can act on: one sentence that says what was wrong and what is allowed."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 

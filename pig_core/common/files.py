@@ -1,7 +1,5 @@
 """Files that are either complete or not there: written beside their place, then renamed into it."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

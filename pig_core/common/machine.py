@@ -1,7 +1,5 @@
 """The machine: which device computes, how memory is kept, and where a result comes from."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform

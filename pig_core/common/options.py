@@ -1,7 +1,5 @@
 """What an option is: a value with a meaning, a type and limits, and one clear sentence where they are not kept."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import difflib

@@ -1,9 +1,8 @@
 """Progress of a loop: one live bar where a person watches, a line every N steps where a log is kept."""
 
-from __future__ import annotations
-
 import sys
 import time
+from typing import Self
 
 import psutil
 from tqdm.auto import tqdm
@@ -39,7 +38,7 @@ class Progress:
         self.done, self.started = start, time.perf_counter()
         self.bar = tqdm(total=total, initial=start, desc=name, leave=True) if person_watches() else None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,10 +3,9 @@
 Numbers of a step stay on the device until they are read: whoever reads a number waits for it.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -51,7 +50,7 @@ class Recorder:
         self.waiting: list[tuple[dict[str, object], Tensor]] = []  # about a point, and its numbers
         self.names: list[str] = []
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -3,8 +3,6 @@
 Nothing needs this: a run simulates the two files of its task itself, if they are not there.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

@@ -5,8 +5,6 @@ Shrinking is linear and separable, ``small = R @ large @ R.T``, and an object co
 of R around it is all that is needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path

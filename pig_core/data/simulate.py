@@ -1,7 +1,5 @@
 """Simulated scenes of a task: starts and physics of its law with 10 substeps, and the rules by which they are kept."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ positions (N, T, K, 2) in pixels: they judge a run, training never reads them. W
 ``*_actions``, (N, T, A), too. Where a function takes a ``task``, None stands for the catalogue's of the options' name.
 """
 
-from __future__ import annotations
-
 import inspect
 import zipfile
 import zlib

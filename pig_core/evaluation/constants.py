@@ -4,8 +4,6 @@ Every video has a state of its own at frame L that nobody wants to know. It is p
 trajectory's change with a parameter is what no other state could have done (Gauss-Newton on the profile likelihood).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

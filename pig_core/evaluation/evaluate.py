@@ -1,7 +1,5 @@
 """Judging a trained model on the long test file: losses, positions and parameters against the simulator's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

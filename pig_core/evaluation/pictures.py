@@ -1,7 +1,5 @@
 """What a model was shown and what it made of it, as pictures: the one way from tensors to pixels."""
 
-from __future__ import annotations
-
 import base64
 import io
 

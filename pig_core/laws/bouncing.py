@@ -1,7 +1,5 @@
 """Free flight between walls (the paper's ``bouncing_ode_cell``)."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

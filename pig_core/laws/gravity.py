@@ -1,7 +1,5 @@
 """Attraction between all objects (the paper's ``gravity_ode_cell``)."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """What objects that act on one another need: vectors between all of them, sums over those that pull, even starts."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor
 

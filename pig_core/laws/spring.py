@@ -1,7 +1,5 @@
 """Springs between all objects (the paper's ``spring_ode_cell``)."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The widgets of ``notebooks/explore.ipynb``: touch a trained model and see what it predicts."""
 
-from __future__ import annotations
-
 import html
 from pathlib import Path
 from string import Template

@@ -1,7 +1,5 @@
 """Figures of one run: its videos, its training, what it found and what it predicts."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """What notebooks need beyond the package: their parameters, checked, and results put into words."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import symtable

@@ -1,7 +1,5 @@
 """Figures across runs, for the report: every seed is shown, none is chosen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

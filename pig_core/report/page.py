@@ -4,8 +4,6 @@ nbconvert does the work with our template under ``reports/template``. Its own pa
 from the network; here formulas become MathML when the page is built, and nothing is loaded at all.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A small video player for notebooks and static pages: one sprite sheet, play, pause and a slider, no network."""
 
-from __future__ import annotations
-
 import html
 import json
 import uuid

@@ -1,7 +1,5 @@
 """What ``notebooks/data.ipynb`` shows: the tasks as a table, and what rejection does to their videos."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """All committed results as one table of runs, and their summary in the README."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

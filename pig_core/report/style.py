@@ -1,7 +1,5 @@
 """One look for all figures: labelled axes, colours that a colour-blind reader can tell apart, pictures in a grid."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Sentences and tables of the report, computed from the committed results: no number in it is typed by hand."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import re

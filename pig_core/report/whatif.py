@@ -1,7 +1,5 @@
 """What if the spring were stiffer? Roll a trained model out again with other constants or another start."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """The files the authors' users know: example pictures, an animation, templates and arrays."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import imageio.v3 as imageio

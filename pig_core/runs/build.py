@@ -1,7 +1,5 @@
 """Options to a new model: the only place where a text becomes a class, and the weights that a model starts with."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

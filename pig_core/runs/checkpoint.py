@@ -1,7 +1,5 @@
 """Checkpoints: safetensors files that describe themselves and execute nothing when they are read."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

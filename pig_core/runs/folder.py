@@ -1,7 +1,5 @@
 """The folder that a run owns: named or numbered, never one that holds something else."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

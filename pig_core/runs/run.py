@@ -3,12 +3,11 @@
 ``python -m pig_core`` and ``notebooks/train.ipynb`` both are: ``Run.start``, ``train``, ``evaluate``, ``save``.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -49,7 +48,7 @@ class Run:
     evaluation: Evaluation | None = None
 
     @classmethod
-    def start(cls, config: Config, task: Task | None = None) -> Run:
+    def start(cls, config: Config, task: Task | None = None) -> Self:
         """Check everything that can go wrong, claim the folder, load (or simulate) the data, build the model.
 
         Args:

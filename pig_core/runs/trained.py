@@ -1,7 +1,5 @@
 """Trained models to look at: the weights that come with the project, and those that a user has trained."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path

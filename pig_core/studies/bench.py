@@ -5,8 +5,6 @@ Steps are repeated in processes of their own: median, smallest and largest. All 
 only ratios within one file say something anywhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import multiprocessing

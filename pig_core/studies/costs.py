@@ -1,7 +1,5 @@
 """What things cost, from the benchmarks that come with the project (``make bench``): ratios, growth, the rest."""
 
-from __future__ import annotations
-
 import json
 import math
 

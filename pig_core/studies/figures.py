@@ -1,7 +1,5 @@
 """Figures of the comparisons (``ablations.ipynb``): studies against one another, every seed shown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """What is computed for a comparison, apart from drawing it: numbers about runs, models, and pictures of both."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

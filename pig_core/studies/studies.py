@@ -3,8 +3,6 @@
 ``snakemake --config study=<name>`` runs one of them; its results are ``reports/results/<study>/<variant>/*.json``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables of the comparisons (``ablations.ipynb``): counts, medians and the worst seed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 
