@@ -5,14 +5,12 @@ each difference between the two can be switched alone, e.g. ``make_config("sprin
 """
 
 import dataclasses
-import difflib
 import functools
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .common.errors import ConfigError
-from .common.options import PARTS, checked, option
+from .common.options import PARTS, checked, hint, option, without_retired
 from .tasks import TASKS, Task
 
 model, data, training, run = (functools.partial(option, part) for part in PARTS)
@@ -181,42 +179,16 @@ def make_config(task: str | Task = "spring_color", recipe: str = "improved", **o
     Raises:
         ConfigError: for an unknown option or a value that is not allowed; the message names both.
     """
-    given = without_retired({name: value for name, value in options.items() if value is not None})
+    given = without_retired({name: value for name, value in options.items() if value is not None}, RETIRED)
     for name in given:
         if name not in _FIELDS:
-            near = difflib.get_close_matches(name, _FIELDS, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"unknown option {name!r}{hint} Allowed: {', '.join(_FIELDS)}")
+            raise ConfigError(f"unknown option {name!r}{hint(name, _FIELDS)} Allowed: {', '.join(_FIELDS)}")
     own = task if isinstance(task, Task) else None
     name = own.name if own else checked("task", task, str, _FIELDS["task"].metadata)
     recipe = checked("recipe", recipe, str, _FIELDS["recipe"].metadata)
     config = Config(task=name, recipe=recipe, **{**RECIPES[recipe]["all"], **RECIPES[recipe].get(name, {}), **given})
     task_of(config, own)  # refuses what does not go together
     return config
-
-
-def without_retired(options: Mapping[str, object]) -> dict[str, object]:
-    """Options without those that have become constants.
-
-    Raises:
-        ConfigError: where another value than the constant's was asked for.
-    """
-    for name in RETIRED.keys() & options.keys():
-        if options[name] != RETIRED[name]:
-            raise ConfigError(f"{name} is no option any more: it is always {RETIRED[name]:g}, got {options[name]!r}")
-    return {name: value for name, value in options.items() if name not in RETIRED}
-
-
-def saved_config(values: Mapping[str, object]) -> Config:
-    """The options that a run has written down, of this version or of an older one that did not have all of them.
-
-    Raises:
-        ConfigError: for an option that no version has had.
-    """
-    values = without_retired(values)
-    if unknown := sorted(values.keys() - _FIELDS.keys()):
-        raise ConfigError(f"made by another version, with other options: {', '.join(unknown)}")
-    return Config(**{name: field.metadata["before"] for name, field in _FIELDS.items()} | values)
 
 
 def task_of(config: Config, task: Task | None = None) -> Task:

@@ -6,16 +6,17 @@ state at L     --physics-->   rollout        (B, T-L, K, 2)
 decoder(positions) = reconstruction of frames 1..L+P, decoder(rollout) = prediction of frames L+1..T
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .decoder import Decoder, refine
+from .decoder import Decoder
 from .encoder import Encoder
 from .physics import Dynamics
-from .state import StartPrior, State, Velocity
+from .state import State, Velocity
 
 
 @dataclass
@@ -34,9 +35,9 @@ class PAIG(nn.Module):
     """Physics as inverse graphics, made of the parts that are handed in.
 
     Args:
-        prior: corrects the estimated state; None: it stays as it is.
+        prior: corrects the estimated state, see :class:`pig_core.parts.prior.StartPrior`; None: it stays as it is.
         input_steps, pred_steps: L and P, frames.
-        refine_steps, refine_search: see :func:`pig_core.decoder.refine`; 0 steps: positions are the encoder's.
+        refine: (decoder, frames, positions) to better positions; None: they are the encoder's.
     """
 
     def __init__(
@@ -44,17 +45,16 @@ class PAIG(nn.Module):
         encoder: Encoder,
         decoder: Decoder,
         velocity: Velocity,
-        prior: StartPrior | None,
+        prior: nn.Module | None,
         physics: Dynamics,
         input_steps: int,
         pred_steps: int,
-        refine_steps: int = 0,
-        refine_search: float = 0.0,
+        refine: Callable[[Decoder, Tensor, Tensor], Tensor] | None = None,
     ):
         super().__init__()
         self.encoder, self.decoder, self.velocity, self.prior, self.physics = encoder, decoder, velocity, prior, physics
         self.input_steps, self.pred_steps = input_steps, pred_steps
-        self.refine_steps, self.refine_search = refine_steps, refine_search
+        self.refine = refine
 
     def forward(self, video: Tensor, actions: Tensor | None = None, separate: bool = False) -> Output:
         """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L.
@@ -78,15 +78,14 @@ class PAIG(nn.Module):
 
     def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Video (B, T, C, S, S) to positions (B, T, K, 2), pixels, and masks (B, T, K, S, S)."""
-        positions, masks = self.encode_frames(video.flatten(0, 1), self.refine_steps)
+        positions, masks = self.encode_frames(video.flatten(0, 1))
         return positions.unflatten(0, video.shape[:2]), masks.unflatten(0, video.shape[:2])
 
-    def encode_frames(self, frames: Tensor, refine_steps: int) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, frames: Tensor, refined: bool = True) -> tuple[Tensor, Tensor]:
         """The same for single frames, (N, C, S, S); a refinement's correction carries no gradient."""
         positions, masks = self.encoder(frames, self.decoder.background())
-        if refine_steps:
-            refined = refine(self.decoder, frames, positions.detach(), refine_steps, self.refine_search)
-            positions = positions + (refined - positions).detach()
+        if self.refine is not None and refined:
+            positions = positions + (self.refine(self.decoder, frames, positions.detach()) - positions).detach()
         return positions, masks
 
     def predict(self, positions: Tensor, steps: int, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:

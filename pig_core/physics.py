@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+Values = Mapping[str, float]  # of constants, by name
 States = tuple[np.ndarray, np.ndarray]  # positions and velocities, (n, K, D) each
 
 
@@ -34,7 +35,7 @@ class Scene:
 
     n_objects: int
     image_size: int
-    truth: Mapping[str, float]  # true constants, e.g. {"k": 4.0, "l": 6.0}
+    truth: Values  # true constants, e.g. {"k": 4.0, "l": 6.0}
     speed: float  # initial speed of each object
     radius: float = 2.0  # of a disc; walls are this far from the centres
     reach: float = 2.0  # from an object's centre to its edge
@@ -89,12 +90,7 @@ class Law(Dynamics):
     n_actions: ClassVar[int] = 0  # numbers per frame that act from outside
 
     def __init__(
-        self,
-        dt: float,
-        substeps: int = 5,
-        image_size: int = 32,
-        radius: float = 2.0,
-        values: Mapping[str, float] | None = None,
+        self, dt: float, substeps: int = 5, image_size: int = 32, radius: float = 2.0, values: Values | None = None
     ):
         super().__init__()
         if unknown := set(values or {}) - set(self.constants):

@@ -102,9 +102,9 @@ def _reconstruction_stage(
     def losses(step: int) -> Losses:
         images = _single_frames(config, frames, number, step, config.vision_batch)
         # Refining needs something to compare with: first the objects must have got a shape.
-        refine_steps = 0 if name == "decoder" and step < steps // 2 else model.refine_steps
+        refined = name == "vision" or step >= steps // 2
         with torch.set_grad_enabled(name == "vision"):
-            positions, _ = model.encode_frames(images, refine_steps)
+            positions, _ = model.encode_frames(images, refined)
         loss = image_loss(model.decoder(positions), images)
         return {"loss": loss, "recons_loss": loss}
 
@@ -215,9 +215,6 @@ def _physics_groups(model: PAIG, config: Config, lr: float, rest: list) -> list[
 
 # Name -> maker(model, options, training video uint8 (N, L+P, H, W, 3), actions (N, L+P, A) or None).
 STAGES: dict[str, Callable[[PAIG, Config, Tensor, Tensor | None], Stage]] = {
-    "locality": locality_stage,
-    "decoder": decoder_stage,
-    "vision": vision_stage,
-    "dynamics": dynamics_stage,
-    "joint": joint_stage,
+    make.__name__.removesuffix("_stage"): make
+    for make in (locality_stage, decoder_stage, vision_stage, dynamics_stage, joint_stage)
 }

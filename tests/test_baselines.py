@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.baselines.dynamics import BLACK_BOXES
 from pig_core.common.errors import ConfigError
 from pig_core.common.recorder import Session
 from pig_core.config import make_config
 from pig_core.data.draw import draw_discs
 from pig_core.data.videos import example_videos
 from pig_core.model import image_loss, to_video, video_losses
+from pig_core.parts.dynamics import BLACK_BOXES
 from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
 from pig_core.stages import joint_stage

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
-from pig_core.baselines.dynamics import BLACK_BOXES
 from pig_core.common.errors import ConfigError
 from pig_core.common.options import PARTS, differing
-from pig_core.config import RECIPES, RETIRED, Config, make_config, saved_config, task_of
+from pig_core.config import RECIPES, RETIRED, Config, make_config, task_of
 from pig_core.decoder import PLACEMENTS
 from pig_core.optim import OPTIMIZERS
+from pig_core.parts.dynamics import BLACK_BOXES
 from pig_core.runs.build import ALL_VELOCITIES, ARCHITECTURES, DECODERS, build_model
+from pig_core.runs.checkpoint import saved_config
 from pig_core.tasks import TASKS
 
 

@@ -16,7 +16,7 @@ import torch
 from pig_core.common.errors import RunError
 from pig_core.common.files import weights_folder
 from pig_core.config import make_config
-from pig_core.decoder import refine
+from pig_core.parts.refine import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
 from pig_core.runs.build import build_model
@@ -65,7 +65,7 @@ def test_a_search_around_the_first_guess_finds_digits_that_are_pixels_away():
     """A digit fits a wrong part of itself, too: from four pixels away descent alone often stays there."""
     digits = open_task("mnist_spring_color", 2)
     frames, positions = digits.evaluation.video.flatten(0, 1)[:40], torch.from_numpy(digits.evaluation.truth)
-    found, _ = digits.model.encode_frames(frames, 4)
+    found, _ = digits.model.encode_frames(frames)
     generator = torch.Generator().manual_seed(0)
     angle = 2 * torch.pi * torch.rand(found.shape[:2], generator=generator)
     start = found + 4 * torch.stack([angle.cos(), angle.sin()], -1)

@@ -6,7 +6,8 @@ import torch
 
 from pig_core.data.simulate import simulate
 from pig_core.laws import Gravity
-from pig_core.state import StartPrior, fit_state
+from pig_core.parts.prior import StartPrior
+from pig_core.state import fit_state
 from pig_core.tasks import TASKS
 
 TASK = TASKS["3bp_color"]

@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .errors import ConfigError
 
@@ -98,10 +98,28 @@ def checked(name: str, value: object, kind: type, rules: Mapping[str, object]) -
         or (rules["most"] is not None and value > rules["most"])
     )
     if wrong:
-        near = difflib.get_close_matches(str(value), rules["choices"], 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"{name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r}{hint}")
+        raise ConfigError(
+            f"{name} must be {_KINDS[kind]}{_allowed(rules)}, got {value!r}{hint(str(value), rules['choices'])}"
+        )
     return value
+
+
+def hint(text: str, allowed: Iterable[str]) -> str:
+    """What may have been meant, as the end of a sentence; empty if nothing is near."""
+    near = difflib.get_close_matches(text, allowed, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def without_retired(options: Mapping[str, object], retired: Mapping[str, float]) -> dict[str, object]:
+    """Options without those that have become constants.
+
+    Raises:
+        ConfigError: where another value than the constant's was asked for.
+    """
+    for name in retired.keys() & options.keys():
+        if options[name] != retired[name]:
+            raise ConfigError(f"{name} is no option any more: it is always {retired[name]:g}, got {options[name]!r}")
+    return {name: value for name, value in options.items() if name not in retired}
 
 
 def _allowed(rules: Mapping[str, object]) -> str:

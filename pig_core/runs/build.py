@@ -1,17 +1,21 @@
 """Options to a new model: the only place where a text becomes a class, and the weights that a model starts with."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from ..baselines.decoder import MLPDecoder
-from ..baselines.dynamics import BLACK_BOXES
-from ..baselines.frames import VideoLSTM
-from ..baselines.velocity import DifferenceVelocity, LinearVelocity
 from ..config import Config, task_of
 from ..decoder import Decoder, TemplateDecoder
 from ..encoder import CenterOfMass, Encoder, MaskedMLP, UNet
 from ..model import PAIG
-from ..state import VELOCITIES, StartPrior, Velocity
+from ..parts.decoder import MLPDecoder
+from ..parts.dynamics import BLACK_BOXES
+from ..parts.frames import VideoLSTM
+from ..parts.prior import StartPrior
+from ..parts.refine import refine
+from ..parts.velocity import DifferenceVelocity, LinearVelocity
+from ..state import VELOCITIES, Velocity
 from ..tasks import Task
 
 DECODERS: dict[str, type[Decoder]] = {"spatial_transformer": TemplateDecoder, "mlp": MLPDecoder}
@@ -67,8 +71,7 @@ def _paig(config: Config, task: Task) -> PAIG:
         physics,
         task.input_steps,
         task.pred_steps,
-        config.refine_steps,
-        config.refine_search,
+        partial(refine, steps=config.refine_steps, search=config.refine_search) if config.refine_steps else None,
     )
 
 

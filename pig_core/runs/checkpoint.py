@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from ..common.errors import ConfigError, RunError
 from ..common.files import replacing
-from ..common.options import PARTS, differing
+from ..common.options import PARTS, differing, without_retired
 from ..common.recorder import Session
-from ..config import Config, saved_config
+from ..config import RETIRED, Config
 from ..decoder import VariableFromNetwork
 from ..model import PAIG
 from ..stages import STAGES
@@ -66,6 +67,18 @@ def save_small(path: Path, model: PAIG, config: Config) -> None:
     zeros = [name for name, tensor in state.items() if not tensor.any()]
     kept = {name: tensor for name, tensor in state.items() if name not in zeros}
     save_tensors(path, kept, {"config": dataclasses.asdict(config), "zeros": zeros})
+
+
+def saved_config(values: Mapping[str, object]) -> Config:
+    """The options that a run has written down, of this version or of an older one that did not have all of them.
+
+    Raises:
+        ConfigError: for an option that no version has had.
+    """
+    values = without_retired(values, RETIRED)
+    if unknown := sorted(values.keys() - Config.__dataclass_fields__.keys()):
+        raise ConfigError(f"made by another version, with other options: {', '.join(unknown)}")
+    return Config(**{name: field.metadata["before"] for name, field in Config.__dataclass_fields__.items()} | values)
 
 
 def read_config(path: Path) -> Config:

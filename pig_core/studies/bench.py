@@ -23,12 +23,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from ..baselines.plain import PlainPAIG
 from ..common.files import project_root, results_folder, write_json
 from ..common.machine import choose_device, commit, keep_freed_memory, provenance
 from ..config import make_config
 from ..data.datasets import make_all
 from ..model import video_losses
+from ..parts.plain import PlainPAIG
 from ..runs.build import build_model
 from ..tasks import TASKS, Task
 
@@ -66,7 +66,7 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
     """Seconds of one forward and backward pass of the recipe ``paper`` on one core, or on the GPU if there is one.
 
     Args:
-        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_core.baselines.plain`).
+        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_core.parts.plain`).
     """
     torch.set_num_threads(1)
     device = choose_device("auto")

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..config import saved_config
 from ..data.videos import example_videos
 from ..evaluation.evaluate import SSIM_SEQUENCES, mean_similarity
 from ..model import frame_errors, to_video
 from ..runs.build import build_model
+from ..runs.checkpoint import saved_config
 from ..tasks import RECONS_THRESHOLD, Task
 
 
