@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from pig_core.common.errors import RunError
-from pig_core.common.files import weights_folder
+from pig_core.common.files import CHECKPOINT, weights_folder
 from pig_core.config import make_config
 from pig_core.parts.refine import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
 from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import CHECKPOINT, load_model, read_config, save_model, save_small
+from pig_core.runs.checkpoint import load_model, read_config, save_model, save_small
 from pig_core.runs.run import Run
 from pig_core.runs.trained import finished_runs, open_checkpoint, open_task, publish
 from pig_core.tasks import TASKS

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from pig_core.common.errors import RunError
+from pig_core.common.files import CHECKPOINT, UNFINISHED
 from pig_core.common.recorder import Session
 from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import CHECKPOINT, UNFINISHED, load_model, load_tensors, save_session, save_tensors
+from pig_core.runs.checkpoint import load_model, load_tensors, save_session, save_tensors
 from pig_core.runs.run import Run
 
 from .conftest import TINY

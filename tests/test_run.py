@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pig_core.common.errors import DataError, RunError
+from pig_core.common.files import CHECKPOINT
 from pig_core.common.recorder import Session
 from pig_core.config import Config, make_config
 from pig_core.data.videos import ensure_file, load_frames
@@ -21,7 +22,7 @@ from pig_core.report import figures as plots
 from pig_core.report.notebook import results_table
 from pig_core.report.results import COLUMNS, as_row, summary_table
 from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import CHECKPOINT, load_model, load_tensors, save_tensors
+from pig_core.runs.checkpoint import load_model, load_tensors, save_tensors
 from pig_core.runs.folder import choose_folder, claim_folder
 from pig_core.runs.run import Run
 from pig_core.stages import vision_stage

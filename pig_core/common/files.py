@@ -10,6 +10,11 @@ from pathlib import Path
 
 from .errors import RunError
 
+# What a run keeps in its folder; the rest has the authors' names.
+CHECKPOINT = "checkpoint.safetensors"
+UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
+METRICS = "metrics.json"
+
 
 def project_root() -> Path:
     """The checkout this package belongs to, or the current folder if it was installed without one."""

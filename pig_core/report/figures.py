@@ -15,15 +15,10 @@ from ..evaluation.pictures import frame_part, input_steps, panels, template_shee
 from ..model import PAIG, to_video
 from ..runs.trained import Trained
 from ..tasks import RECONS_THRESHOLD
-from .style import LOSS_LABEL, OBJECT_COLORS, PALETTE, image_grid, show_image
+from .style import LOSS_LABEL, OBJECT_COLORS, PALETTE, evenly, image_grid, show_image
 from .whatif import WhatIf, ask, loss_along, slider_range
 
 ARROW = 3  # frames of motion that a velocity arrow is long
-
-
-def evenly(first: int, length: int, n: int) -> np.ndarray:
-    """At most ``n`` evenly spaced frames from ``first`` to the last of ``length``."""
-    return np.unique(np.linspace(first, length - 1, n).round().astype(int))
 
 
 def samples(frames: Tensor, rows: int = 3, columns: int = 10, title: str = "") -> Figure:

@@ -22,6 +22,11 @@ def use_style() -> None:
     sns.set_theme(style="whitegrid", palette="colorblind", rc={**sizes, **open_frame})
 
 
+def evenly(first: int, length: int, n: int) -> np.ndarray:
+    """At most ``n`` evenly spaced frames from ``first`` to the last of ``length``."""
+    return np.unique(np.linspace(first, length - 1, n).round().astype(int))
+
+
 def show_image(ax: plt.Axes, image: Tensor) -> None:
     """Show an image (C, S, S) in [0, 1]."""
     ax.imshow(to_picture(image), interpolation="nearest")

@@ -17,11 +17,9 @@ from ..common.recorder import Session
 from ..config import RETIRED, Config
 from ..decoder import VariableFromNetwork
 from ..model import PAIG
-from ..stages import STAGES
 
 FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
-CHECKPOINT = "checkpoint.safetensors"
-UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
+NUMBERED_STAGES = ("locality", "decoder", "vision", "dynamics", "joint")  # by their numbers in older files
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
@@ -148,7 +146,7 @@ def load_session(path: Path, model: PAIG, config: Config) -> Session:
         raise RunError(f"{path} was left by a run with other options: {_listed(changed, config, other) or 'unknown'}")
     position = dict(about["session"])
     if "stage" in position:  # written when stages were numbers
-        position["finished"] = list(STAGES)[: position.pop("stage")]
+        position["finished"] = list(NUMBERED_STAGES[: position.pop("stage")])
     weights, optimizer = {}, {}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")

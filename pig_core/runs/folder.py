@@ -4,11 +4,8 @@ import itertools
 from pathlib import Path
 
 from ..common.errors import RunError
-from ..common.files import runs_folder
+from ..common.files import CHECKPOINT, METRICS, UNFINISHED, runs_folder
 from ..config import Config
-from .checkpoint import CHECKPOINT, UNFINISHED
-
-METRICS = "metrics.json"
 
 
 def choose_folder(config: Config) -> Path:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..common.errors import RunError
-from ..common.files import write_json
+from ..common.files import CHECKPOINT, METRICS, UNFINISHED, write_json
 from ..common.machine import choose_device, commit, keep_freed_memory, provenance
 from ..common.options import parser_of
 from ..common.recorder import Session, describe
@@ -25,8 +25,8 @@ from ..tasks import Task
 from ..training import train
 from . import artifacts
 from .build import build_model
-from .checkpoint import CHECKPOINT, UNFINISHED, load_model, load_session, save_model, save_session
-from .folder import METRICS, choose_folder, claim_folder
+from .checkpoint import load_model, load_session, save_model, save_session
+from .folder import choose_folder, claim_folder
 
 BACKGROUND_FRAMES = 300  # frames the background is estimated from
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..common.errors import ConfigError, RunError
-from ..common.files import runs_folder, weights_folder
+from ..common.files import CHECKPOINT, METRICS, runs_folder, weights_folder
 from ..common.options import PARTS, differing
 from ..config import Config, make_config, task_of
 from ..data.videos import example_videos
@@ -16,8 +16,7 @@ from ..evaluation.evaluate import Evaluation, evaluate_video
 from ..model import PAIG
 from ..tasks import TASKS, Task
 from .build import build_model
-from .checkpoint import CHECKPOINT, load_model, read_config, save_small
-from .folder import METRICS
+from .checkpoint import load_model, read_config, save_small
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
-from ..report.figures import evenly
 from ..report.results import constants_of, per_frame
-from ..report.style import LOSS_LABEL, PALETTE, image_grid
+from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..report.tables import of_task
 from ..tasks import RECONS_THRESHOLD, Task
 
