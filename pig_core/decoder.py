@@ -1,4 +1,4 @@
-"""Positions to frames: learned templates placed by a spatial transformer, as in the authors' ``conv_st_decoder``.
+"""Positions to frames: learned templates placed by a spatial transformer, as in the authors' nn/network/stn.py.
 
 Bilinear placement with one scale and one shift is separable, so drawing all objects of all frames is two batched
 matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per frame.

@@ -1,4 +1,4 @@
-"""Frames to positions: a U-Net masks the objects, each masked frame gives one position (paper-spec, section 5)."""
+"""Frames to positions: a U-Net masks the objects, each masked frame gives one position (nn/network/blocks.py)."""
 
 import torch
 import torch.nn.functional as F

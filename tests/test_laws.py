@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pig_core import TASKS, Constant, Law, Run, Task, best_possible, make_config, simulate
-from pig_core.common.errors import ConfigError, SimulationError
+from pig_core.common.errors import ConfigError, RunError, SimulationError
 from pig_core.common.recorder import Session
 from pig_core.data.videos import data_path
 from pig_core.evaluation.constants import estimate
@@ -162,6 +162,21 @@ def test_a_law_with_velocity_and_action_runs_from_pixels_to_the_report(tiny, dat
     torch.testing.assert_close(plain.prediction, trained.evaluation.output.prediction[0], atol=1e-4, rtol=0)
     assert not torch.allclose(plain.rollout, calm.rollout)
     figures.loss_along_sliders(trained)
+
+
+def test_an_inner_coordinate_runs_from_pixels_to_the_what_if(data_dir, tmp_path):
+    config = make_config(PENDULUM, data_dir=str(data_dir), save_dir=str(tmp_path / "run"), simulate=True, n_train=60,
+                         n_eval=12, locality_steps=2, decoder_steps=2, vision_steps=2, dynamics_steps=2)  # fmt: skip
+    run = Run.start(config, PENDULUM)
+    run.train()
+    assert run.evaluate()["learned"].keys() == {"w"}
+    positions = torch.from_numpy(run.evaluation.rollout)  # whatever was seen, physics puts it on its circle
+    torch.testing.assert_close((positions - 16).norm(dim=-1), torch.full(positions.shape[:-1], 9.0), atol=1e-3, rtol=0)
+    trained = Trained(config, PENDULUM, run.model, 2)
+    assert ask(trained, 0, WhatIf({"w": 3.0}, speed=0.5)).prediction.shape == (26, 3, 32, 32)
+    with pytest.raises(RunError, match="pendulum has inner coordinates: its velocities cannot be turned"):
+        ask(trained, 0, WhatIf(turn=10.0))
+    assert len(figures.loss_along_sliders(trained).axes) == 2
 
 
 def test_the_best_possible_names_the_bias_of_few_substeps_for_any_law():

@@ -71,12 +71,14 @@ class Explorer:
             self.picture.value, self.curve.value = html.escape(str(error)), ""
             return
         self.frame.value = self.trained.model.input_steps + 1
-        choices = {name: slider_range(value) for name, value in self.trained.model.physics.values().items()}
+        physics = self.trained.model.physics
+        choices = {name: slider_range(value) for name, value in physics.values().items()} | {"speed": SPEEDS}
+        choices |= {"turn": TURNS} if physics.dimensions == 2 else {}  # of an angle, say: there is nothing to turn
         self.sliders = {
             name: widgets.SelectionSlider(
                 options=[(f"{value:.3g}", value) for value in values], value=values[len(values) // 2], description=name
             )
-            for name, values in {**choices, "speed": SPEEDS, "turn": TURNS}.items()
+            for name, values in choices.items()
         }
         for name, slider in self.sliders.items():
             slider.observe(lambda change, name=name: self.moved(name), "value")
@@ -107,8 +109,9 @@ class Explorer:
     @property
     def question(self) -> WhatIf:
         """What the sliders ask."""
-        values = {name: slider.value for name, slider in self.sliders.items() if name not in ("speed", "turn")}
-        return WhatIf(values, self.sliders["speed"].value, self.sliders["turn"].value)
+        values = {name: slider.value for name, slider in self.sliders.items()}
+        motion = {name: values.pop(name) for name in ("speed", "turn") if name in values}
+        return WhatIf(values, **motion)
 
     def ask(self) -> None:
         """Roll out again after a change of the video or of a slider."""

@@ -191,6 +191,8 @@ def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
         **{name: slider_range(value, 17) for name, value in trained.model.physics.values().items()},
         "speed": [i / 10 for i in range(2, 19)], "turn": [float(a) for a in range(-80, 81, 10)],
     }  # fmt: skip
+    if trained.model.physics.dimensions != 2:
+        del values["turn"]  # of an angle, say: there is nothing to turn
     labels = {"speed": "factor of the speed", "turn": "turn of the velocity in degrees"}
     truth = {**trained.task.truth, "speed": 1.0, "turn": 0.0}
     figure, axes = plt.subplots(1, len(values), figsize=(2.6 * len(values), 2.6), sharey=True)

@@ -78,5 +78,6 @@ def loss_along(trained: Trained, index: int, name: str, values: list[float], que
 
 
 def slider_range(value: float, points: int = 25) -> list[float]:
-    """Values around a learned one, from half to twice, evenly spaced in the logarithm."""
-    return [value * 2 ** (2 * i / (points - 1) - 1) for i in range(points)]
+    """Values around a learned one: from half to twice, evenly spaced in the logarithm; around zero or less, evenly."""
+    steps = [2 * i / (points - 1) - 1 for i in range(points)]  # -1 to 1
+    return [value * 2**step if value > 0 else value + max(1.0, -value) * step for step in steps]
