@@ -179,10 +179,11 @@ def make_config(task: str | Task = "spring_color", recipe: str = "improved", **o
     Raises:
         ConfigError: for an unknown option or a value that is not allowed; the message names both.
     """
-    given = without_retired({name: value for name, value in options.items() if value is not None}, RETIRED)
-    for name in given:
+    options = without_retired(options, RETIRED)
+    for name in options:
         if name not in _FIELDS:
             raise ConfigError(f"unknown option {name!r}{hint(name, _FIELDS)} Allowed: {', '.join(_FIELDS)}")
+    given = {name: value for name, value in options.items() if value is not None}
     own = task if isinstance(task, Task) else None
     name = own.name if own else checked("task", task, str, _FIELDS["task"].metadata)
     recipe = checked("recipe", recipe, str, _FIELDS["recipe"].metadata)

@@ -117,7 +117,7 @@ def without_retired(options: Mapping[str, object], retired: Mapping[str, float])
         ConfigError: where another value than the constant's was asked for.
     """
     for name in retired.keys() & options.keys():
-        if options[name] != retired[name]:
+        if options[name] not in (None, retired[name]):
             raise ConfigError(f"{name} is no option any more: it is always {retired[name]:g}, got {options[name]!r}")
     return {name: value for name, value in options.items() if name not in retired}
 
