@@ -14,6 +14,7 @@ _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 
 # What an option shapes. All but the last decide on what comes out; "run" only on where, and on what is shown meanwhile.
 PARTS = ("model", "data", "training", "run")
+SHAPING = PARTS[:-1]
 
 
 def option(

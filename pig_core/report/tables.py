@@ -1,6 +1,5 @@
 """Sentences and tables of the report, computed from the committed results: no number in it is typed by hand."""
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from IPython.display import Markdown
 
+from ..common.options import SHAPING, differing
 from ..config import make_config
+from ..runs.checkpoint import saved_config
 from ..tasks import TASKS
 from .results import PAPER_VALUES, constants_of, coordinate_scale
 
@@ -45,11 +46,10 @@ def short_commit(commit: str) -> str:
 
 
 def _recipe(run: pd.Series) -> str:
-    """The recipe and the options that were set to something else."""
-    plain = dataclasses.asdict(make_config(run.task, run.recipe))
-    about = {"seed", "save_dir", "data_dir", "overwrite", "resume", "eval_every_n_epochs", "print_interval"}
-    other = {n: v for n, v in run.config.items() if n not in about and plain.get(n) != v}
-    return run.recipe + "".join(f" with {name}={value}" for name, value in other.items())
+    """The recipe and the options that were set to something else and shape what comes out."""
+    ours, plain = saved_config(run.config), make_config(run.task, run.recipe, seed=run.seed)
+    other = differing(plain, ours, *SHAPING)
+    return run.recipe + "".join(f" with {name}={getattr(ours, name)}" for name in other)
 
 
 def headline(results: pd.DataFrame) -> Markdown:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..common.errors import ConfigError, RunError
 from ..common.files import replacing
-from ..common.options import PARTS, differing, without_retired
+from ..common.options import SHAPING, differing, without_retired
 from ..common.recorder import Session
 from ..config import RETIRED, Config
 from ..decoder import VariableFromNetwork
@@ -141,7 +141,7 @@ def load_session(path: Path, model: PAIG, config: Config) -> Session:
     """
     tensors, about = load_tensors(path)
     other = _config_in(path, about)
-    changed = differing(config, other, *(part for part in PARTS if part != "run"))
+    changed = differing(config, other, *SHAPING)
     if changed or "session" not in about:
         raise RunError(f"{path} was left by a run with other options: {_listed(changed, config, other) or 'unknown'}")
     position = dict(about["session"])

@@ -8,7 +8,7 @@ import torch
 
 from ..common.errors import ConfigError, RunError
 from ..common.files import CHECKPOINT, METRICS, runs_folder, weights_folder
-from ..common.options import PARTS, differing
+from ..common.options import SHAPING, differing
 from ..config import Config, make_config, task_of
 from ..data.videos import example_videos
 from ..evaluation.constants import Estimate, estimate
@@ -106,7 +106,7 @@ def publish(checkpoint: Path) -> Path:
     """
     trained = open_checkpoint(checkpoint)
     plain = make_config(trained.config.task, seed=trained.config.seed)
-    if odd := differing(plain, trained.config, *(part for part in PARTS if part != "run")):
+    if odd := differing(plain, trained.config, *SHAPING):
         raise RunError(f"{checkpoint} is not of the plain recipe improved: it differs in {', '.join(odd)}")
     path = weights_folder() / f"{trained.config.task}.safetensors"
     save_small(path, trained.model, trained.config)
