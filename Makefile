@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-TASKS := $(basename $(notdir $(wildcard reports/results/weights/*.safetensors)))
+TASKS := $(shell sed -n 's/^ *name="\([^"]*\)".*/\1/p' pig_core/tasks.py)
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input

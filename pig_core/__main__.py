@@ -22,6 +22,8 @@ def run(arguments: list[str]) -> None:
     verb, rest = (
         (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("train", arguments)
     )
+    if rest in (["-h"], ["--help"]) and verb == "train":
+        print(f"verbs: {', '.join(VERBS)}; without one it trains, with these options:\n")
     if verb not in VERBS:
         raise ConfigError(f"there is no verb {verb!r}; allowed: {', '.join(VERBS)}")
     importlib.import_module(f".{VERBS[verb]}", __package__).main(rest)

@@ -203,6 +203,9 @@ def task_of(config: Config, task: Task | None = None) -> Task:
     if task is None and config.task not in TASKS:
         raise ConfigError(f"{config.task} is not in the catalogue ({', '.join(TASKS)}): hand in its Task, too")
     task = (task or TASKS[config.task]).with_truth(config.truth)
+    known = TASKS.get(config.task)
+    if task.name != config.task or (known and task != known.with_truth(config.truth)):
+        raise ConfigError(f"the task {task.name} handed in is not {config.task}: a task of your own has its own name")
     for name, part in (("unet_poolings", 2**config.unet_poolings), ("mask_pooling", config.mask_pooling)):
         if task.image_size % part:
             raise ConfigError(

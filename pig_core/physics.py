@@ -103,7 +103,7 @@ class Law(Dynamics):
             group[name] = nn.Parameter(torch.tensor(float(number)))
 
     def acceleration(self, pos: Tensor, vel: Tensor, action: Tensor | None = None) -> Tensor | None:
-        """Acceleration (..., K, 2) in pixels/s^2, or None where no force acts.
+        """Acceleration (..., K, D) in the law's coordinates per s^2, or None where no force acts.
 
         Args:
             action: what acts from outside during this frame, (..., ``n_actions``); None: nothing.

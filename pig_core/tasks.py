@@ -37,9 +37,13 @@ class Task(Scene):
     pred_threshold: float = 3.0  # the authors' sign that velocities and physics are learned
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "truth", dict(self.truth))
-        if self.truth.keys() != self.law.constants.keys():
-            raise ConfigError(f"{self.name} needs true values of {list(self.law.constants)}, got {list(self.truth)}")
+        kinds = self.law.constants
+        if self.truth.keys() != kinds.keys():
+            raise ConfigError(f"{self.name} needs true values of {list(kinds)}, got {list(self.truth)}")
+        object.__setattr__(self, "truth", {name: float(self.truth[name]) for name in kinds})  # in the law's order
+        wrong = [n for n, v in self.truth.items() if not math.isfinite(v) or (kinds[n].positive and v <= 0)]
+        if wrong or self.n_objects < 1:
+            raise ConfigError(f"{self.name} needs an object or more and {', '.join(wrong) or 'constants'} above 0")
 
     @property
     def seen_steps(self) -> int:

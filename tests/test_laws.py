@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core import TASKS, Constant, Law, Run, Task, best_possible, make_config, simulate
+from pig_core import TASKS, Constant, Law, Run, Task, best_possible, example_videos, make_config, simulate
 from pig_core.common.errors import ConfigError, RunError, SimulationError
 from pig_core.common.recorder import Session
 from pig_core.data.videos import data_path
@@ -34,6 +34,13 @@ class PushedSpring(Spring):
     def acceleration(self, pos, vel, action=None):
         push = 0 if action is None else self.value("a") * action[:, None] * torch.tensor([1.0, 0.0], dtype=pos.dtype)
         return super().acceleration(pos, vel) - self.value("c") * vel + push
+
+
+class Slippery(PushedSpring):
+    """The same with half the friction."""
+
+    def acceleration(self, pos, vel, action=None):
+        return super().acceleration(pos, 0.5 * vel, action)
 
 
 class Pendulum(Law):
@@ -195,6 +202,12 @@ def test_what_does_not_go_together_is_refused():
     assert make_config(PUSHED, truth="a=-2").truth == "a=-2"
     with pytest.raises(ConfigError, match=r"lost needs true values of \['k', 'l'\], got \['k'\]"):
         replace(TASKS["spring_color"], name="lost", truth={"k": 4.0})
+    with pytest.raises(ConfigError, match="lost needs an object or more and k above 0"):
+        replace(TASKS["spring_color"], name="lost", truth={"k": -4.0, "l": 6.0})
+    with pytest.raises(ConfigError, match="the task spring_color handed in is not spring_color: a task of your own"):
+        make_config(replace(TASKS["spring_color"], dt=0.2))
+    with pytest.raises(SimulationError, match="at most 4 objects, got 5"):
+        example_videos(replace(TASKS["spring_color"], name="five", n_objects=5, image_size=64), 1)
     with pytest.raises(ConfigError, match="pushed_spring is not in the catalogue"):
         Run.start(make_config(PUSHED))
 
@@ -210,11 +223,41 @@ def test_an_absurd_truth_ends_in_a_sentence_or_in_videos_within_seconds(truth):
 
 def test_every_form_of_a_task_has_a_data_file_of_its_own():
     spring = TASKS["spring_color"]
-    forms = [spring, replace(spring, n_objects=3), replace(spring, speed=4.0), replace(spring, law=PushedSpring,
-             truth=PUSHED.truth), PUSHED, PENDULUM]  # fmt: skip
+    own = replace(spring, name="own")
+    forms = [spring, own, replace(own, n_objects=3), replace(own, speed=4.0), PUSHED, replace(PUSHED, law=Slippery)]
     names = [data_path(make_config(task), 12, task) for task in forms]
     assert len(set(names)) == len(forms)
     assert names[0].name == "color_spring_vx8_vy8_sl12_r2_k4_e6.npz"
+    assert data_path(make_config(own), 12, replace(own, title="Another title")) == names[1]
+    assert data_path(make_config("spring_color", truth="k=3"), 12).name == "color_spring_vx8_vy8_sl12_r2_k3_e6.npz"
+
+
+def test_a_law_written_in_a_notebook_and_changed_there_gets_videos_of_its_own():
+    """Python finds no text of a class that was typed in: its code is what tells the laws apart."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    setup = "from dataclasses import replace\nfrom pig_core import *\nfrom pig_core.laws import Spring\n" \
+            "from pig_core.data.videos import data_path"  # fmt: skip
+    cell = """class Own(Spring):
+    reversible = False
+    def acceleration(self, pos, vel, action=None):
+        return super().acceleration(pos, vel) - {} * vel
+task = replace(TASKS["spring_color"], name="own", law=Own)
+path = data_path(make_config(task), 12, task)"""
+    paths = []
+    for friction in ("0.1", "0.2", "vel.norm(dim=-1, keepdim=True)", "0.1"):
+        for source in (setup, cell.format(friction)):
+            shell.run_cell(source).raise_error()
+        paths.append(shell.user_ns["path"])
+    assert paths[0] == paths[3]
+    assert len(set(paths)) == 3
+
+
+def test_constants_keep_the_order_of_their_law():
+    task = replace(TASKS["spring_color"], name="own", truth={"l": 6, "k": 4})
+    assert list(task.truth) == ["k", "l"]
+    assert best_possible(task, n=20) == best_possible(TASKS["spring_color"], n=20)
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])

@@ -10,9 +10,9 @@ import torch
 from pig_core.common.recorder import Session
 from pig_core.config import make_config
 from pig_core.model import image_loss, to_video, video_losses
-from pig_core.parts.plain import PlainPAIG
 from pig_core.runs.build import build_model
 from pig_core.stages import joint_stage
+from pig_core.studies.plain import PlainPAIG
 from pig_core.tasks import TASKS
 from pig_core.training import run_stage
 

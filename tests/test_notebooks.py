@@ -91,6 +91,11 @@ def test_what_an_edited_comment_introduces_is_obeyed_or_refused():
     for misspelt, value in (("# My settings.\nsead = 3", 3), ("sead: int = 3", 3), ("sead = None", None)):
         with pytest.raises(ConfigError, match="unknown option 'sead'; did you mean 'seed'"):
             config_from_cells([own, misspelt], {"seed": 0, "sead": value})
+    # Once the options were read, a cell of expressions is the reader's own; one of plain values still is not.
+    done = [own, "config = notebook_config()"]
+    assert config_from_cells([*done, "picture = draw(3)"], {"seed": 0, "picture": 1}) == make_config()
+    with pytest.raises(ConfigError, match="unknown option 'sead'"):
+        config_from_cells([*done, "# My settings\nsead = 3"], {"seed": 0, "sead": 3})
     # The first cell run again, after a correction, is what counts.
     assert config_from_cells(["# My settings.\nsead = 3", own], {"seed": 0, "sead": 3}).seed == 0
 

@@ -33,10 +33,9 @@ def choose_device(name: str) -> torch.device:
 def keep_freed_memory() -> None:
     """Tell glibc not to give freed memory back to the system, and PyTorch to ask for pages of 2 MB; Linux only.
 
-    Training frees and asks for the same large blocks in every step.
-
-    Otherwise every large tensor is a new mapping whose pages the system has to fill with zeros first, which can
-    take more than half of a step on a CPU. Results do not change. Call it before the first large tensor is made.
+    Training frees and asks for the same large blocks in every step. Otherwise each of them is a new mapping whose
+    pages the system has to fill with zeros first, which can take more than half of a step on a CPU. Results do not
+    change. Call it before the first large tensor is made.
     """
     if not sys.platform.startswith("linux"):
         return

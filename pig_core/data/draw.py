@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from skimage.transform import resize
 
+from ..common.errors import SimulationError
+
 DISC_SCALE = 10  # large pixels per pixel
 DISC_CHANNELS = ((2,), (1,), (0,), (0, 1))  # of object 0, 1, ...: blue, green and red as the authors', then yellow
 
@@ -62,7 +64,7 @@ def draw_discs(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarra
     """
     n, k, _ = centres.shape
     if k > len(DISC_CHANNELS):
-        raise ValueError(f"discs have a colour each: at most {len(DISC_CHANNELS)} objects, got {k}")
+        raise SimulationError(f"discs have a colour each: at most {len(DISC_CHANNELS)} objects, got {k}")
     large = int(DISC_SCALE * radius)
     span = np.arange(-(large - 1), large)
     disc = (span[:, None] ** 2 + span**2 < large**2).astype(np.float64)  # (2 half + 1, 2 half + 1)
@@ -110,7 +112,7 @@ def draw_digits(centres: np.ndarray, size: int, radius: float = 2.0) -> np.ndarr
         (N, size, size, 3) uint8.
     """
     if centres.shape[1] != 2:
-        raise ValueError(f"there are pictures of two digits, got {centres.shape[1]} objects")
+        raise SimulationError(f"there are pictures of two digits, got {centres.shape[1]} objects")
     opacity, large = _pictures(size)
     shrink = shrink_matrix(size, DIGIT_SCALE).astype(np.float32)
     empty = shrink @ large @ shrink.T  # (3, size, size)

@@ -5,12 +5,12 @@ positions (N, T, K, 2) in pixels: they judge a run, training never reads them. W
 ``*_actions``, (N, T, A), too. Where a function takes a ``task``, None stands for the catalogue's of the options' name.
 """
 
-import inspect
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import CodeType
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from ..common.errors import DataError
 from ..common.files import data_folder, replacing
 from ..config import Config, task_of
+from ..physics import Law
 from ..tasks import TASKS, Task
 from .draw import SPRITES
 from .simulate import simulate
@@ -32,7 +33,7 @@ def data_path(config: Config, length: int, task: Task | None = None) -> Path:
     task = task_of(config, task)
     values = {name: f"{value:g}" for name, value in task.truth.items()}
     known = TASKS.get(task.name)
-    if known and known.law is task.law and replace(known, truth=task.truth) == task:
+    if known and known.files and known.law is task.law and replace(known, truth=task.truth) == task:
         name = task.files.format(T=length, **values)
     else:  # a name that no other task, and no other form of this one, has
         constants = "".join(f"_{name}{value}" for name, value in values.items())
@@ -41,13 +42,22 @@ def data_path(config: Config, length: int, task: Task | None = None) -> Path:
 
 
 def _digest(task: Task) -> int:
-    """A number that changes with the task's facts and with the code of its law."""
-    facts = {field.name: getattr(task, field.name) for field in fields(task) if field.name not in ("law", "truth")}
-    try:
-        law = inspect.getsource(task.law)
-    except (OSError, TypeError):  # written where no source is kept
-        law = task.law.__qualname__
-    return zlib.crc32(f"{sorted(facts.items())} {law}".encode())
+    """A number that changes with what the videos show: the task's facts, and the code of its law.
+
+    The code itself, not its text, which Python cannot find for a class that was written in a notebook.
+    """
+    facts = {f.name: getattr(task, f.name) for f in fields(task) if f.name not in ("law", "truth", "title", "files")}
+    laws = [law for law in task.law.__mro__ if issubclass(law, Law)]
+    members = [(name, getattr(value, "__func__", value)) for law in laws for name, value in sorted(vars(law).items())]
+    code = [(name, *_code(value.__code__)) for name, value in members if hasattr(value, "__code__")]
+    plain = [(name, value) for name, value in members if isinstance(value, int | float | str) and name[0] != "_"]
+    return zlib.crc32(repr((sorted(facts.items()), code, plain)).encode())
+
+
+def _code(code: CodeType) -> tuple:
+    """What a function does, as values whose representation is the same in every process."""
+    constants = [_code(c) if isinstance(c, CodeType) else c for c in code.co_consts[1:]]  # the first is its docstring
+    return code.co_code, code.co_names, constants
 
 
 def make_file(path: Path, task: Task, length: int, sizes: dict[str, int]) -> None:

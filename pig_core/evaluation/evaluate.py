@@ -1,5 +1,6 @@
 """Judging a trained model on the long test file: losses, positions and parameters against the simulator's."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,8 +10,6 @@ from scipy.optimize import linear_sum_assignment
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from ..config import Config, task_of
-from ..data.videos import load_actions, load_frames, load_positions
 from ..model import PAIG, Output, frame_errors, to_video, video_losses
 from ..tasks import RECONS_THRESHOLD, Task
 
@@ -51,22 +50,6 @@ def _outputs(model: PAIG, color: bool, frames: Tensor, actions: Tensor | None) -
 def _add_losses(sums: dict[str, float], model: PAIG, output: Output, video: Tensor) -> None:
     for name, loss in video_losses(output, video, model.input_steps, model.pred_steps).items():
         sums[name] = sums.get(name, 0.0) + loss.item() * len(video)
-
-
-def evaluate(
-    model: PAIG, config: Config, split: str = "test", length: int | None = None, task: Task | None = None
-) -> Evaluation:
-    """Evaluate on one split of one data file (the long test file if nothing else is asked for).
-
-    Args:
-        length: frames per sequence, which chooses the file; None: the task's test length.
-        task: None: the catalogue's of the options' name.
-    """
-    task = task_of(config, task)
-    frames, truth, actions = (
-        load(config, split, length or task.test_length, task) for load in (load_frames, load_positions, load_actions)
-    )
-    return evaluate_video(model, config.color, frames, truth, actions)
 
 
 @torch.no_grad()
@@ -138,7 +121,9 @@ def judge(metrics: dict[str, object], learned: dict[str, float], task: Task) -> 
     return {
         "learned": learned,
         "truth": truth,
-        "parameter_error": {name: learned[name] / value - 1 for name, value in truth.items() if name in learned},
+        "parameter_error": {
+            name: learned[name] / value - 1 if value else math.nan for name, value in truth.items() if name in learned
+        },
         "discovered": bool(metrics["recons_loss"] < RECONS_THRESHOLD),
         "predicted": bool(metrics["pred_loss"] < task.pred_threshold),
         **metrics,

@@ -5,4 +5,6 @@ from .bouncing import Bouncing
 from .gravity import Gravity
 from .spring import Spring
 
-LAWS: dict[str, type[Law]] = {law.__name__.lower(): law for law in (Spring, Gravity, Bouncing)}
+__all__ = ["LAWS", "Bouncing", "Gravity", "Spring"]
+
+LAWS: dict[str, type[Law]] = {law.__name__.lower(): law for law in Law.__subclasses__()}  # those imported above

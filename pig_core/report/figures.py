@@ -158,10 +158,11 @@ def pipeline(trained: Trained, index: int = 0) -> Figure:
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
         show_image(ax, picture)
         ax.set_title(title)
-    velocity = trained.model.state(output.positions[index : index + 1, : task.input_steps])[1][0]
+    pushed = None if evaluation.actions is None else evaluation.actions[index : index + 1]
+    pos, vel = trained.model.state(output.positions[index : index + 1, : task.input_steps], pushed)
+    tips = trained.model.physics.pose(pos + ARROW * task.dt * vel)[0]
     for j, color in zip(range(task.n_objects), OBJECT_COLORS, strict=False):
-        here = output.positions[index, last, j].numpy() - 0.5
-        tip = here + ARROW * task.dt * velocity[j].numpy()
+        here, tip = output.positions[index, last, j].numpy() - 0.5, tips[j].numpy() - 0.5
         axes[2].plot(*here, "+", color="white", ms=10)
         axes[2].annotate("", tip, here, arrowprops={"color": color, "arrowstyle": "-|>", "lw": 1.5})
         axes[3].plot(*(evaluation.rollout[index, :, j] - 0.5).T, "o-", color=color, ms=3, lw=0.8)

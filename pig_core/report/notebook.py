@@ -31,6 +31,7 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
         ConfigError: for an unknown name or a value that is not allowed.
     """
     names: dict[str, None] = {}
+    asked = False  # whether the options were read once: a cell of expressions after that is the reader's own
     for source in sources:
         if source.lstrip().startswith(_MARK):
             names = {}  # run again, perhaps after a correction: what was said before no longer counts
@@ -38,11 +39,20 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
             body, symbols = ast.parse(source).body, symtable.symtable(source, "cell", "exec").get_symbols()
         except SyntaxError:
             continue  # it did not run
-        strict = all(isinstance(statement, _ASSIGNMENTS) for statement in body)
+        asked = asked or "notebook_config(" in source
+        strict = all(isinstance(s, _ASSIGNMENTS) and (not asked or _is_literal(s.value)) for s in body)
         assigned = (symbol.get_name() for symbol in symbols if symbol.is_assigned())
         names |= dict.fromkeys(name for name in assigned if strict or name in _OPTIONS)
     values = {name: namespace.get(name) for name in names}
     return make_config(**{name: value for name, value in values.items() if value is not None or name not in _OPTIONS})
+
+
+def _is_literal(value: ast.expr | None) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 def notebook_config() -> Config:
@@ -75,10 +85,16 @@ def changed_options(config: Config) -> Markdown:
 def results_table(metrics: dict[str, object], task: Task) -> Markdown:
     """Learned against true parameters and the losses on the long test file."""
     rows = [
-        (f"${name}$", f"{value:.4g}", f"{metrics['truth'][name]:.4g}", f"{100 * error:+.2f} %")
-        for (name, value), error in zip(metrics["learned"].items(), metrics["parameter_error"].values(), strict=True)
+        (
+            f"${name}$",
+            *(f"{metrics[of][name]:.4g}" for of in ("learned", "truth")),
+            about.unit,
+            f"{100 * metrics['parameter_error'][name]:+.2f} %",
+        )
+        for name, about in task.law.constants.items()
+        if name in metrics["learned"]
     ]
-    parameters = table(["parameter", "learned", "true", "error"], rows) + "\n\n" if rows else ""
+    parameters = table(["parameter", "learned", "true", "unit", "error"], rows) + "\n\n" if rows else ""
     thresholds = {
         "recons": ("reconstruction", f"below {RECONS_THRESHOLD:g}: objects discovered"),
         "pred": ("prediction", f"below {task.pred_threshold:g}: velocity and physics learned"),

@@ -29,8 +29,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object
         temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **about})}))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """Read a file written by :func:`save_tensors`.
+def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Read a file written by :func:`save_tensors`, or only what it says about itself.
 
     Raises:
         RunError: if there is none, or it is damaged, or it is not one of ours.
@@ -38,13 +38,15 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("pig_core", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {} if only_about else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise RunError(f"there is no checkpoint {path}") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise RunError(f"checkpoint {path} is damaged or not a safetensors file ({error})") from error
     if about.get("format") != FORMAT:
         raise RunError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
+    if "config" not in about:
+        raise RunError(f"checkpoint {path} does not say which options made it")
     return tensors, about
 
 
@@ -85,12 +87,12 @@ def read_config(path: Path) -> Config:
     Raises:
         RunError: if the file is not a checkpoint, or one with options that this version does not know.
     """
-    return _config_in(path, load_tensors(path)[1])
+    return _config_in(path, load_tensors(path, only_about=True)[1])
 
 
 def _config_in(path: Path, about: dict[str, object]) -> Config:
     try:
-        return saved_config(about.get("config") or {})
+        return saved_config(about["config"])
     except ConfigError as error:
         raise RunError(f"checkpoint {path} cannot be used: {error}") from error
 

@@ -28,9 +28,9 @@ from ..common.machine import choose_device, commit, keep_freed_memory, provenanc
 from ..config import make_config
 from ..data.datasets import make_all
 from ..model import video_losses
-from ..parts.plain import PlainPAIG
 from ..runs.build import build_model
-from ..tasks import TASKS, Task
+from ..tasks import TASKS
+from .plain import PlainPAIG
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
 BATCH = 100  # sequences, as in the paper
@@ -57,25 +57,28 @@ def run_python(*arguments: str, **environment: str) -> None:
 
 
 def spread(action: Callable[[], object], n: int) -> dict[str, float]:
-    """The same for an action that is repeated."""
+    """What is kept of the seconds of an action that is repeated."""
     seconds = [seconds_of(action) for _ in range(n)]
     return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": n}
 
 
-def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str, float]:
+def time_step(name: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
     """Seconds of one forward and backward pass of the recipe ``paper`` on one core, or on the GPU if there is one.
 
     Args:
-        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_core.parts.plain`).
+        name: of the task.
+        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_core.studies.plain`).
+        changes: of the task's facts, e.g. ``n_objects=3``.
     """
     torch.set_num_threads(1)
     device = choose_device("auto")
     if how != "plain":
         keep_freed_memory()
-    config = make_config(task, "paper", unet_precision=None if how == "plain" else how)
+    task = replace(TASKS[name], name="measured", **changes)
+    config = replace(make_config(name, "paper", unet_precision=None if how == "plain" else how), task=task.name)
     model = build_model(config, task).to(device)
     plain = PlainPAIG(model)
-    video = torch.rand(batch, task.input_steps + task.pred_steps, 3, task.image_size, task.image_size).to(device)
+    video = torch.rand(batch, task.seen_steps, 3, task.image_size, task.image_size).to(device)
 
     def step() -> None:
         if how == "plain":
@@ -90,10 +93,10 @@ def time_step(task: Task, how: str, repeat: int, batch: int = BATCH) -> dict[str
     return spread(step, repeat)
 
 
-def elsewhere(task: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
-    """:func:`time_step` in a fresh process, for a task with some of its facts changed, e.g. ``n_objects=3``."""
+def elsewhere(*arguments: object, **changes: int) -> dict[str, float]:
+    """:func:`time_step` in a fresh process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(time_step, replace(TASKS[task], **changes), how, repeat, batch).result()
+        return pool.submit(time_step, *arguments, **changes).result()
 
 
 def step() -> dict:
