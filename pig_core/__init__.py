@@ -6,10 +6,9 @@ What one needs to use it (``from pig_core import Run, make_config``); each name 
 - :class:`Law`, :class:`Constant`: the base of a law of motion, and one of its unknowns;
 - :func:`make_config`: the options of a run;
 - :class:`Run`: from options to results;
-- :func:`open_task`, :func:`open_checkpoint`: trained models;
+- :func:`open_task`, :func:`open_checkpoint`: trained models; :func:`load_results`: the project's results, a table;
 - :func:`simulate`, :func:`example_videos`: scenes of a task, and fresh videos of them;
-- :func:`best_possible`: what can be measured at best;
-- :func:`load_results`: the results that come with the project, a table.
+- :func:`best_possible`: what can be measured at best.
 """
 
 import importlib

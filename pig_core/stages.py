@@ -94,9 +94,7 @@ def vision_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | 
     return _reconstruction_stage("vision", model, config, frames, parameters, 3)
 
 
-def _reconstruction_stage(
-    name: str, model: PAIG, config: Config, frames: Tensor, parameters: list, number: int
-) -> Stage:
+def _reconstruction_stage(name: str, model: PAIG, config: Config, frames: Tensor, params: list, number: int) -> Stage:
     steps = getattr(config, f"{name}_steps")
 
     def losses(step: int) -> Losses:
@@ -109,7 +107,7 @@ def _reconstruction_stage(
         return {"loss": loss, "recons_loss": loss}
 
     schedule = _linear_decay(steps, 0.5, 0.05, warmup=10) if config.anneal_lr else lambda step: 1.0
-    return Stage(name, steps, [{"params": parameters, "lr": VISION_LR}], losses, schedule)
+    return Stage(name, steps, [{"params": params, "lr": VISION_LR}], losses, schedule)
 
 
 @torch.no_grad()

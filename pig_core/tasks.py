@@ -60,21 +60,17 @@ class Task(Scene):
         Raises:
             ConfigError: for a constant that the law does not have, or a value that it cannot have.
         """
-        truth = dict(self.truth)
+        truth, kinds = dict(self.truth), self.law.constants
+        allowed = ", ".join(f"{name}=<{'positive ' * kind.positive}number>" for name, kind in kinds.items())
         for part in filter(None, text.replace(" ", "").split(",")):
             name, _, number = part.partition("=")
             try:
                 value = float(number)
             except ValueError:
                 value = math.nan
-            kind = self.law.constants.get(name)
-            if kind is None or not math.isfinite(value) or (kind.positive and value <= 0):
-                allowed = ", ".join(
-                    f"{n}=<{'positive ' * c.positive}number>" for n, c in self.law.constants.items()
-                )  # fmt: skip
-                raise ConfigError(
-                    f"truth has {part!r}; {self.name} allows {allowed or 'nothing: the task has no parameters'}"
-                )
+            if name not in kinds or not math.isfinite(value) or (kinds[name].positive and value <= 0):
+                allowed = allowed or "nothing: the task has no parameters"
+                raise ConfigError(f"truth has {part!r}; {self.name} allows {allowed}")
             truth[name] = value
         return replace(self, truth=truth)
 
