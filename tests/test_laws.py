@@ -171,6 +171,26 @@ def test_a_law_with_velocity_and_action_runs_from_pixels_to_the_report(tiny, dat
     figures.loss_along_sliders(trained)
 
 
+def test_a_run_does_not_go_on_with_a_law_that_was_changed_meanwhile(data_dir, tmp_path):
+    options = {
+        "data_dir": str(data_dir),
+        "save_dir": str(tmp_path / "run"),
+        "simulate": True,
+        "n_train": 60,
+        "n_eval": 12,
+        "locality_steps": 2,
+        "decoder_steps": 2,
+        "vision_steps": 2,
+        "dynamics_steps": 2,
+    }
+    first = Run.start(make_config(PUSHED, **options), PUSHED)
+    first._pause(first.session, None)
+    changed = replace(PUSHED, law=Slippery)
+    with pytest.raises(RunError, match=r"left by a run on other videos, sl12_.* \(here sl12_"):
+        Run.start(make_config(changed, **options, resume=True), changed)
+    assert Run.start(make_config(PUSHED, **options, resume=True), PUSHED).session.finished == []
+
+
 def test_an_inner_coordinate_runs_from_pixels_to_the_what_if(data_dir, tmp_path):
     config = make_config(PENDULUM, data_dir=str(data_dir), save_dir=str(tmp_path / "run"), simulate=True, n_train=60,
                          n_eval=12, locality_steps=2, decoder_steps=2, vision_steps=2, dynamics_steps=2)  # fmt: skip

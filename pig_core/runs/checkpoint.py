@@ -126,26 +126,29 @@ def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
     model.load_state_dict(tensors)
 
 
-def save_session(path: Path, model: PAIG, config: Config, session: Session) -> None:
-    """Write all that an interrupted training needs to go on bit for bit."""
+def save_session(path: Path, model: PAIG, config: Config, session: Session, videos: str = "") -> None:
+    """Write all that an interrupted training needs to go on bit for bit; ``videos`` names the file it learns from."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, memory in (session.optimizer or {}).items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in memory.items() if v is not None}
     position = {name: value for name, value in vars(session).items() if name != "optimizer"}
-    save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position})
+    save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position, "videos": videos})
 
 
-def load_session(path: Path, model: PAIG, config: Config) -> Session:
+def load_session(path: Path, model: PAIG, config: Config, videos: str = "") -> Session:
     """Put an interrupted training's weights into ``model`` and return where it was.
 
     Raises:
-        RunError: if what shapes the result is not what the training was started with, or the file is damaged.
+        RunError: if what shapes the result is not what the training was started with (a task of one's own changed,
+            say, and with it the videos), or the file is damaged.
     """
     tensors, about = load_tensors(path)
     other = _config_in(path, about)
     changed = differing(config, other, *SHAPING)
     if changed or "session" not in about:
         raise RunError(f"{path} was left by a run with other options: {_listed(changed, config, other) or 'unknown'}")
+    if (left := about.get("videos") or videos) != videos:
+        raise RunError(f"{path} was left by a run on other videos, {left} (here {videos})")
     position = dict(about["session"])
     if "stage" in position:  # written when stages were numbers
         position["finished"] = list(NUMBERED_STAGES[: position.pop("stage")])

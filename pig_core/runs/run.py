@@ -18,7 +18,7 @@ from ..common.machine import choose_device, commit, keep_freed_memory, provenanc
 from ..common.options import parser_of
 from ..common.recorder import Session, describe
 from ..config import RETIRED, Config, make_config, task_of
-from ..data.videos import load_actions, load_frames, load_positions
+from ..data.videos import data_path, load_actions, load_frames, load_positions
 from ..evaluation.evaluate import Evaluation, evaluate_video, judge, losses_on
 from ..model import PAIG, to_video
 from ..tasks import Task
@@ -75,12 +75,17 @@ class Run:
             load_model(source, model, config)
         run = cls(config, task, claim_folder(config, folder), model, frames, actions, held_out, commit=commit())
         if config.resume:
-            run.session = load_session(folder / UNFINISHED, model, config)
+            run.session = load_session(folder / UNFINISHED, model, config, run._videos)
         run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
         for name in ("datapoints", "batch_size") if config.epochs else ("datapoints",):
             if (asked := getattr(config, name)) > len(frames):
                 run._say(f"{name} is {asked}, but there are {len(frames)} training videos: all of them are used")
         return run
+
+    @property
+    def _videos(self) -> str:
+        """The data file's name, which tells a task from its other forms."""
+        return data_path(self.config, self.task.train_length, self.task).name
 
     def train(self) -> Session:
         """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind."""
@@ -138,7 +143,7 @@ class Run:
             self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, self.held_out["valid"], actions))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
             save_model(self.folder / CHECKPOINT, self.model, config)
-            save_session(self.folder / UNFINISHED, self.model, config, session)
+            save_session(self.folder / UNFINISHED, self.model, config, session, self._videos)
 
     def _log_losses(self, when: str, metrics: dict[str, object]) -> None:
         names = ("recons_loss", "pred_loss", "extrap_loss")
