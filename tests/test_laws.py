@@ -1,5 +1,6 @@
 """Laws beyond the paper's, written here in a few lines: simulated, fitted, learned and asked like the others."""
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -87,6 +88,11 @@ def scenes_of(task, n=40, frames=10, substeps=5):
     with torch.no_grad():
         path, speeds = physics.rollout(start, vel, frames - 1, actions)
     return torch.cat([start[:, None], path], 1), torch.cat([vel[:, None], speeds], 1), actions, physics
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=list(LAWS))
+def test_a_law_is_one_class_of_a_few_lines(law):
+    assert len(inspect.getsource(law).splitlines()) <= 30
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from ..physics import Constant, Law, Scene, States
-from .pairs import pairs, total
+from .pairs import nearest, pairs, total
 
 
 class Gravity(Law):
@@ -36,7 +36,4 @@ class Gravity(Law):
     @classmethod
     def accept(cls, task: Scene, path: np.ndarray) -> np.ndarray:
         """Inside the walls, and no two objects closer than a radius and a pixel."""
-        i, j = np.triu_indices(task.n_objects, 1)
-        square = np.square(path[:, :, i] - path[:, :, j])
-        apart = (square[..., 0] + square[..., 1]).min(axis=(1, 2)) > (task.radius + 1) ** 2
-        return super().accept(task, path) & apart
+        return super().accept(task, path) & (nearest(path) > (task.radius + 1) ** 2)

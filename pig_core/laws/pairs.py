@@ -28,3 +28,10 @@ def around(arm: np.ndarray, k: int) -> np.ndarray:
     cos, sin = np.cos(turn).round(15), np.sin(turn).round(15)  # half a turn is -1 and 0 to the last digit
     x, y = arm[:, :1], arm[:, 1:]
     return np.stack([x * cos - y * sin, x * sin + y * cos], -1)
+
+
+def nearest(path: np.ndarray) -> np.ndarray:
+    """The smallest squared distance between two objects in each scene, (n,), of positions (n, s, K, 2)."""
+    i, j = np.triu_indices(path.shape[2], 1)
+    square = np.square(path[:, :, i] - path[:, :, j])
+    return (square[..., 0] + square[..., 1]).min(axis=(1, 2))
