@@ -19,9 +19,8 @@ VERBS = {
 
 def run(arguments: list[str]) -> None:
     """Do what the verb says with the arguments behind it."""
-    verb, rest = (
-        (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("train", arguments)
-    )
+    named = arguments and not arguments[0].startswith("-")
+    verb, rest = (arguments[0], arguments[1:]) if named else ("train", arguments)
     if rest in (["-h"], ["--help"]) and verb == "train":
         print(f"verbs: {', '.join(VERBS)}; without one it trains, with these options:\n")
     if verb not in VERBS:

@@ -42,7 +42,7 @@ def estimate(
         learned: values to start from.
         actions: (N, T, A), for a law that knows some.
     """
-    names, values = list(learned), dict(learned)
+    names, values = list(task.law.constants), dict(learned)
     positions = task.physics(substeps).coordinates(positions.double())
     actions = None if actions is None else actions[:, : positions.shape[1]].double()
     for _ in range(ROUNDS):

@@ -41,7 +41,7 @@ class Run:
     model: PAIG
     frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
     actions: Tensor | None  # what acts from outside in it, (N, L+P, A), on the model's device
-    held_out: dict[str, Tensor]  # "valid" and "test" video, uint8 (N, T, H, W, 3)
+    held_out: dict[str, tuple[Tensor, Tensor | None]]  # "valid" and "test" video, uint8 (N, T, H, W, 3), and actions
     session: Session = field(default_factory=Session)  # how far training has come, with its curves
     commit: str = "unknown"  # of the checkout when the run started
     metrics: dict[str, object] = field(default_factory=dict)
@@ -65,7 +65,10 @@ class Run:
         folder = choose_folder(config)
         source = _checkpoint_to_start_from(config, folder)
         lengths = {"valid": task.train_length, "test": task.test_length}
-        held_out = {split: load_frames(config, split, length, task) for split, length in lengths.items()}
+        held_out = {
+            split: (load_frames(config, split, length, task), load_actions(config, split, length, task))
+            for split, length in lengths.items()
+        }
         frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps].to(device)
         actions = load_actions(config, "train", task.train_length, task)
         actions = None if actions is None else actions[:, : task.seen_steps].to(device)
@@ -101,8 +104,9 @@ class Run:
     def evaluate(self) -> dict[str, object]:
         """Evaluate on the long test file and gather ``metrics.json``'s content."""
         config, task = self.config, self.task
-        truth, actions = (load(config, "test", task.test_length, task) for load in (load_positions, load_actions))
-        self.evaluation = evaluate_video(self.model, config.color, self.held_out["test"], truth, actions)
+        frames, actions = self.held_out["test"]
+        truth = load_positions(config, "test", task.test_length, task)
+        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions)
         judged = judge(self.evaluation.metrics, self.model.physics.values(), task)
         self.metrics = {
             "task": config.task,
@@ -139,8 +143,7 @@ class Run:
         """At an epoch's end evaluate on the validation split, there and between stages save, where that is due."""
         config = self.config
         if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
-            actions = load_actions(config, "valid", self.task.train_length, self.task)
-            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, self.held_out["valid"], actions))
+            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, *self.held_out["valid"]))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
             save_model(self.folder / CHECKPOINT, self.model, config)
             save_session(self.folder / UNFINISHED, self.model, config, session, self._videos)
