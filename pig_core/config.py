@@ -62,13 +62,14 @@ class Config:
         choices=("spatial_transformer", "mlp"))
     coordinates: str = model("exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
-        choices=("exact", "released"))
+        choices=("exact", "released"), keeps_weights=True)
     window_edge: str = model("taper", "templates end in a one-pixel taper or in a cut", choices=("taper", "cut"))
     background_init: str = training("median_frame",
         "background before training", choices=("median_frame", "mean_frame", "network"))
     velocity_type: str = model("fit",
         "velocity at frame L: fitted to the input positions through the physics, difference + MLP, or MLP (paper)",
-        choices=("fit", "difference_mlp", "mlp"))
+        choices=("fit", "difference_mlp", "mlp"), keeps_weights=True)
+    velocity_init: str = training("random", "last layer of the mlp velocity at the start", choices=("random", "zero"))
     start_prior: bool = model(True,
         "correct the estimated state by what the starts of the training scenes have in common")
     alt_vel: bool = model(False, "the authors' alternative velocity: one linear layer on position differences")
@@ -121,13 +122,6 @@ class Config:
             rules = {**field.metadata, "choices": ()} if field.name == "task" else field.metadata  # a task handed in
             value = checked(field.name, getattr(self, field.name), _TYPES[field.name], rules)
             object.__setattr__(self, field.name, value)
-        fits = self.velocity_type == "fit" and not self.alt_vel
-        if self.cell_type != "task" and (fits or self.backward_loss or self.start_prior):
-            raise ConfigError(
-                f"cell_type {self.cell_type} cannot run backwards in time: set velocity_type to difference_mlp or mlp "
-                f"(now {self.velocity_type}), backward_loss to 0 (now {self.backward_loss:g}) and start_prior to "
-                f"False (now {self.start_prior})"
-            )
         object_stages = ("locality_steps", "decoder_steps", "vision_steps", "dynamics_steps")
         if self.architecture == "video_lstm" and any(getattr(self, name) for name in object_stages):
             raise ConfigError(f"architecture video_lstm knows no objects: set {', '.join(object_stages)} to 0")
@@ -211,8 +205,13 @@ def task_of(config: Config, task: Task | None = None) -> Task:
             raise ConfigError(
                 f"{name} is {getattr(config, name)}, but {task.image_size} pixels cannot be divided by {part}"
             )
-    fits = config.velocity_type == "fit" and not config.alt_vel
-    if not task.law.reversible and not fits and (config.backward_loss or config.start_prior):
+    fits, backwards = config.velocity_type == "fit" and not config.alt_vel, config.backward_loss or config.start_prior
+    if config.cell_type != "task" and (fits or backwards):
+        raise ConfigError(
+            f"cell_type {config.cell_type} cannot run backwards in time: set velocity_type to difference_mlp or mlp "
+            f"(now {config.velocity_type}), backward_loss to 0 (now {config.backward_loss:g}) and start_prior to False"
+        )
+    if not task.law.reversible and not fits and backwards:
         raise ConfigError(
             f"{task.law.__name__} cannot run backwards in time: set velocity_type to fit (now {config.velocity_type}), "
             "or backward_loss to 0 and start_prior to False"

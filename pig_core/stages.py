@@ -194,7 +194,8 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         loss = config.autoencoder_loss * result["recons_loss"]
         if config.training_signal != "autoencoder":
             loss = loss + result["pred_loss"]
-        return {"loss": loss, **result}
+        outside = ((output.rollout < 0) | (output.rollout > video.shape[-1])).any(-1).float()  # (B, P, K)
+        return {"loss": loss, **result, "outside": outside.sum() / max(1, outside.numel())}
 
     def schedule(step: int) -> float:
         annealed = config.anneal_lr and step // per_epoch >= int(0.75 * config.epochs)

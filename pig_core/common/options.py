@@ -27,14 +27,17 @@ def option(
     above: float | None = None,
     most: float | None = None,
     before: object = None,
+    keeps_weights: bool = False,
 ):
     """A field of :class:`pig_core.config.Config`: its part, its meaning and the values it may have.
 
     Args:
         part: one of ``PARTS``.
         before: the value that does what was done before the option existed; None: the default does.
+        keeps_weights: a training that goes on from a checkpoint may have another value than the one before it.
     """
     about = {"help": help, "choices": choices, "least": least, "above": above, "most": most}
+    about["keeps_weights"] = keeps_weights
     before = default if before is None else before
     return dataclasses.field(default=default, metadata={"part": part, "before": before, **about})
 

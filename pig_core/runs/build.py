@@ -41,8 +41,10 @@ def build_model(config: Config, task: Task | None = None, background: Tensor | N
                     nn.init.xavier_uniform_(parameter, generator=generator)
                 else:
                     nn.init.zeros_(parameter)
-    if isinstance(getattr(model, "velocity", None), DifferenceVelocity):  # starts as the plain difference
-        nn.init.zeros_(model.velocity.mlp[-1].weight)
+    velocity = getattr(model, "velocity", None)
+    # From zero on, differences start as they are, and the paper's network starts at rest.
+    if isinstance(velocity, DifferenceVelocity) or (hasattr(velocity, "mlp") and config.velocity_init == "zero"):
+        nn.init.zeros_(velocity.mlp[-1].weight)
     if background is not None and isinstance(model, PAIG):
         layer = model.decoder.background_logits.out
         with torch.no_grad():

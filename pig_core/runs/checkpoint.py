@@ -97,19 +97,32 @@ def _config_in(path: Path, about: dict[str, object]) -> Config:
         raise RunError(f"checkpoint {path} cannot be used: {error}") from error
 
 
-def load_model(path: Path, model: PAIG, config: Config) -> None:
+def load_model(path: Path, model: PAIG, config: Config) -> str:
     """Put the weights of a checkpoint into ``model``, which was built with ``config``.
 
+    A training may go on with other values of the options that keep the weights (``keeps_weights``); what it alone has,
+    such as another velocity's network, then stays as it was built.
+
+    Returns:
+        the options that changed, in words; empty if none did.
     Raises:
         RunError: if the checkpoint belongs to another task or another model.
     """
     tensors, about = load_tensors(path)
     other = _config_in(path, about)
-    if different := differing(config, other, "model"):
+    different = differing(config, other, "model")
+    trains_on = config.use_ckpt and not config.test_mode
+    free = {
+        name for name, field in Config.__dataclass_fields__.items() if field.metadata["keeps_weights"] and trains_on
+    }
+    if not free.issuperset(different):
         raise RunError(f"checkpoint {path} is of another model: {_listed(different, config, other)}")
-    zeros = set(about.get("zeros", ()))
-    tensors |= {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items() if name in zeros}
+    state, zeros = model.state_dict(), set(about.get("zeros", ()))
+    tensors |= {name: torch.zeros_like(tensor) for name, tensor in state.items() if name in zeros}
+    if different:
+        tensors = {name: tensors.get(name, tensor) for name, tensor in state.items()}
     _load_weights(path, model, tensors)
+    return _listed(different, config, other)
 
 
 def _listed(names: list[str], ours: Config, theirs: Config) -> str:
