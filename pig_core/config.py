@@ -35,6 +35,7 @@ class Config:
     data_dir: str = run("", "folder with data files; empty: data/datasets, simulated where missing")
     simulate: bool = run(False, "simulate what is missing in data_dir, too")
     truth: str = data("", "other true parameters to simulate with, e.g. 'k=2.5,l=7'; empty: the task's")
+    data_seed: int = data(0, "which videos to simulate: each number stands for a data set of its own", least=0)
     n_train: int = data(5000, "training sequences to simulate", least=1)
     n_eval: int = data(500, "validation and test sequences to simulate", least=1)
     datapoints: int = data(0, "train on the first so many sequences only; 0: on all", least=0)

@@ -58,6 +58,14 @@ def test_other_truths_get_a_file_of_their_own():
     assert "color_spring_vx8_vy8_sl12_r2_k2.5_e7.npz" in names
 
 
+def test_a_data_seed_gives_other_videos_under_another_name(tiny):
+    usual, other = tiny(), tiny(data_seed=3)
+    assert data_path(other, 12).name == data_path(usual, 12).name.replace(".npz", "_seed3.npz")
+    a, b = load_positions(usual, "train", 12), load_positions(other, "train", 12)
+    assert a.shape == b.shape
+    assert (a - b).abs().amax((1, 2, 3)).min() > 0.1  # no video in common
+
+
 def test_the_authors_own_files_work_unchanged(tmp_path):
     authors_file(tmp_path)
     config = make_config(data_dir=str(tmp_path), datapoints=4)

@@ -29,7 +29,10 @@ CHUNK = 100  # sequences rendered and written at a time; bounds the memory
 
 
 def data_path(config: Config, length: int, task: Task | None = None) -> Path:
-    """Where the file with sequences of ``length`` frames is: for the five tasks under the authors' name for it."""
+    """Where the file with sequences of ``length`` frames is: for the five tasks under the authors' name for it.
+
+    A file's name decides on its content, too: another ``data_seed`` is another name and gives other videos.
+    """
     task = task_of(config, task)
     values = {name: f"{value:g}" for name, value in task.truth.items()}
     known = TASKS.get(task.name)
@@ -38,6 +41,8 @@ def data_path(config: Config, length: int, task: Task | None = None) -> Path:
     else:  # a name that no other task, and no other form of this one, has
         constants = "".join(f"_{name}{value}" for name, value in values.items())
         name = f"{task.name}/sl{length}{constants}_{_digest(task):08x}.npz"
+    if config.data_seed:
+        name = name.replace(".npz", f"_seed{config.data_seed}.npz")
     return (Path(config.data_dir) if config.data_dir else data_folder()) / name
 
 

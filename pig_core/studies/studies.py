@@ -13,6 +13,7 @@ import pandas as pd
 from ..common.files import results_folder
 from ..config import RECIPES, Config
 from ..report.results import load_results
+from ..tasks import TASKS
 
 Options = Mapping[str, object]
 
@@ -27,11 +28,15 @@ class Study:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     recipe: str = "improved"
     keep: tuple[str, ...] = ()  # files of the first seed's run that the report shows, beside its result
+    own_videos: bool = False  # each seed learns from a data set of its own
 
     def runs(self, folder: str | Path) -> list[tuple[str, Options]]:
         """Path of the result and options of every run, with results in ``folder``."""
         return [
-            (f"{folder}/{variant}/{task}-{self.recipe}-s{seed}.json", options)
+            (
+                f"{folder}/{variant}/{task}-{self.recipe}-s{seed}.json",
+                {**options, **({"data_seed": seed + 1} if self.own_videos else {})},
+            )
             for variant, options in self.variants.items()
             for task in self.tasks
             for seed in self.seeds
@@ -63,6 +68,12 @@ _BLACK_BOX = {**_LEARNED, "physics_lr_scale": 1.0, "dynamics_lr": 4e-3}
 _FRAMES = {
     **_NO_STAGES, "architecture": "video_lstm", "background_init": "network", "start_prior": False,
     "recurrent_units": 512, "epochs": 3, "batch_size": 32, "base_lr": 1e-3, "eval_every_n_epochs": 3,
+}  # fmt: skip
+
+_MEASURED = tuple(task.name for task in TASKS.values() if task.truth)
+_TRUTHS = {
+    "spring_color": ("k=6,l=4", "k=1.5,l=7"), "spring_color_half": ("k=6,l=4", "k=1.5,l=7"),
+    "mnist_spring_color": ("k=3,l=10", "k=1,l=14"), "3bp_color": ("g=40", "g=90"),
 }  # fmt: skip
 
 STUDIES: dict[str, Study] = {
@@ -106,6 +117,27 @@ STUDIES: dict[str, Study] = {
         "How many training videos does it need?",
         {str(n): {"datapoints": n} for n in (1, 3, 10, 30, 100, 1000)},
         tasks=("spring_color", "3bp_color"), seeds=(0, 1, 2),
+    ),
+    "substeps": Study(
+        "Is a constant still off when the model takes as many steps a frame as the simulation?",
+        {"10": {"substeps": 10}},
+        tasks=_MEASURED, seeds=(0, 1, 2),
+    ),
+    **{
+        f"truths_{task}": Study(
+            "Does it measure other constants as well, with nothing tuned to them?",
+            {text.replace("=", "").replace(",", "_"): {"truth": text} for text in truths},
+            tasks=(task,), seeds=(0, 1, 2),
+        )
+        for task, truths in _TRUTHS.items()
+    },
+    "videos": Study(
+        "How much do the constants scatter if every seed has videos of its own?",
+        {"own": {}}, tasks=_MEASURED, own_videos=True,
+    ),
+    "grey": Study(
+        "Does it find objects that have no colour of their own?",
+        {"grey": {"color": False}}, tasks=tuple(TASKS), seeds=(0, 1, 2),
     ),
     "with": Study(
         "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
