@@ -10,6 +10,7 @@ VERBS = {
     "train": "runs.run",  # one run; every option of Config
     "data": "data.datasets",  # all data files
     "publish": "runs.trained",  # checkpoints to the project's weights
+    "keep": "studies.full",  # finished full runs to the project's results, with what explains them
     "results": "report.results",  # the table of results into README.md
     "wall": "report.overview",  # the animation of README.md
     "page": "report.page",  # an executed notebook to a page

@@ -51,18 +51,15 @@ class UNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) to (N, base, H, W), what the last 1x1 convolution turns into logits."""
+        skips, precision = [], x.dtype
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.low_precision):
-            return self._features(x).to(x.dtype)
-
-    def _features(self, x: Tensor) -> Tensor:
-        skips = []
-        for level, convs in enumerate(self.down):
-            x = convs(F.max_pool2d(x, 2) if level else x)
-            skips.append(x)
-        skips.pop()  # the lowest level has no skip connection
-        for lift, convs in zip(self.lift, self.up, strict=True):
-            x = convs(torch.cat([lift(double_size(x)), skips.pop()], 1))
-        return x
+            for level, convs in enumerate(self.down):
+                x = convs(F.max_pool2d(x, 2) if level else x)
+                skips.append(x)
+            skips.pop()  # the lowest level has no skip connection
+            for lift, convs in zip(self.lift, self.up, strict=True):
+                x = convs(torch.cat([lift(double_size(x)), skips.pop()], 1))
+        return x.to(precision)
 
 
 def _double_conv(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -37,7 +37,7 @@ def variants_table(runs: pd.DataFrame) -> Markdown:
             "error, worst seed": _worst_errors(group),
             **{f"{loss}, median": _median(group[f"{loss}_loss"]) for loss in ("recons", "pred", "extrap")},
         })  # fmt: skip
-    return _markdown(rows)
+    return rows_table(rows)
 
 
 def _count(runs: pd.DataFrame, met: str) -> str:
@@ -54,7 +54,7 @@ def _median(values: pd.Series) -> str:
     return f"{values.fillna(math.inf).median():.2g}"
 
 
-def _markdown(rows: Sequence[Mapping[str, str]]) -> Markdown:
+def rows_table(rows: Sequence[Mapping[str, str]]) -> Markdown:
     """A table with a line for each row; a cell that a row does not have stays empty."""
     cells = pd.DataFrame(rows).fillna("")
     return Markdown(table(cells.columns, cells.itertuples(index=False)))
@@ -79,7 +79,7 @@ def models_table(models: pd.DataFrame, tasks: Sequence[Task], counts: Mapping) -
                     "training": f"{runs['train_seconds'].median():.0f} s, {first['device'].rsplit(', ', 1)[-1]}",
                 }  # fmt: skip
             rows.append({"task": task.title, "model": name, **cells})
-    return _markdown(rows)
+    return rows_table(rows)
 
 
 def place_table(images: Mapping[str, Tensor]) -> Markdown:
@@ -97,7 +97,7 @@ def place_table(images: Mapping[str, Tensor]) -> Markdown:
 
 def efficiency_table(runs: pd.DataFrame, tasks: Sequence[Task]) -> Markdown:
     """Largest error of each parameter and the median prediction loss for every number of training videos (variant)."""
-    return _markdown([
+    return rows_table([
         {
             "task": task.title, "training videos": name, "discovered": _count(chosen, "discovered"),
             "error, worst seed": _worst_errors(chosen), "pred, median": _median(chosen["pred_loss"]),
@@ -131,7 +131,7 @@ def spread_table(
                 "mean over seeds": f"{mean:.4f}", "sd over seeds": f"{scatter:.4f}",
                 "seeds cover true / best?": _covers(mean, scatter, goals),
             })  # fmt: skip
-    return _markdown(rows)
+    return rows_table(rows)
 
 
 def _covers(value: float, deviation: float, goals: Sequence[float]) -> str:

@@ -1,0 +1,155 @@
+"""Full runs, hours each: what the project keeps of one, and what makes its constants what they are.
+
+``python -m pig_core keep RUN_FOLDER ...`` writes into reports/results, or into ``--into`` a folder in it: the result,
+its thinned curves, one video with what the model made of it (``shown``), and an explanation (``explained``).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..common.errors import RunError
+from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write_json
+from ..common.machine import commit
+from ..evaluation.constants import estimate
+from ..evaluation.pictures import to_bytes
+from ..gauss_newton import gauss_newton
+from ..physics import Law
+from ..runs.checkpoint import save_small
+from ..runs.trained import Trained, open_checkpoint
+from ..state import State, fit_state
+from .measures import steps_to_discovery
+
+POINTS = 400  # of a run's curves that are kept
+VIDEOS = 600  # fresh ones, that an explanation looks at
+DOTS = 300  # of the figure of velocity errors
+FITS, PROBE = 8, 1e-4  # Gauss-Newton steps, and what a learned number is moved by in them
+
+
+def keep(run: Path, into: Path, weights: bool = False) -> Path:
+    """Take over a finished run; returns the path of its result.
+
+    Args:
+        run: its folder, with its checkpoint.
+        into: folder of results.
+        weights: keep the small form of the checkpoint, too (3 MB).
+    Raises:
+        RunError: if the folder does not hold a finished run.
+    """
+    try:
+        metrics, curves = (json.loads((run / name).read_text()) for name in (METRICS, "curves.json"))
+        name = "{task}-{recipe}-s{seed}".format(**metrics)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{run} does not hold a finished run ({error})") from None
+    trained = open_checkpoint(run / CHECKPOINT, VIDEOS)
+    found = steps_to_discovery(pd.DataFrame(curves))
+    explained = {"found_at": found, "steps": sum(metrics["steps"].values()), "commit": commit(), **explain(trained)}
+    write_json(into / "explained" / f"{name}.json", explained)
+    write_json(into / "curves" / f"{name}.json", thinned(curves))
+    with replacing(into / "shown" / f"{name}.npz") as temporary:
+        np.savez_compressed(temporary, **shown(trained))
+    if weights:
+        save_small(into / "weights" / f"{name}.safetensors", trained.model, trained.config)
+    write_json(into / f"{name}.json", metrics)
+    return into / f"{name}.json"
+
+
+def thinned(curves: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Some hundred points of a run's curves, numbers to five digits; the first and the last one stay."""
+    chosen = np.unique(np.linspace(0, len(curves) - 1, POINTS).round().astype(int))
+    short = {float: lambda value: float(f"{value:.5g}")}
+    return [{name: short.get(type(v), lambda v: v)(v) for name, v in curves[i].items()} for i in chosen]
+
+
+def shown(trained: Trained, index: int = 0) -> dict[str, np.ndarray]:
+    """One fresh video and what the model makes of it, uint8: "video", "recons", "prediction" (T, S, S, C), "masks"."""
+    evaluation, output = trained.evaluation, trained.evaluation.output
+    pictures = {"video": evaluation.video, "recons": output.recons, "prediction": output.prediction}
+    masks = (output.masks[index] * 255).round().byte().numpy()  # (L+P, K, S, S)
+    return {**{name: to_bytes(images[index]) for name, images in pictures.items()}, "masks": masks}
+
+
+@torch.no_grad()
+def explain(trained: Trained) -> dict[str, object]:
+    """What the encoder's positions say, and what the velocity network makes of them, on fresh videos.
+
+    Returns:
+        "outside": share of the predicted positions that lie outside of the picture; "velocity": rms of the model's
+        velocities and of the last differences of positions, pixels per second. If most predictions are inside, also:
+        "fitted": constants (value and bootstrap standard deviation) if every video's state is fitted to the positions;
+        "with_network": those that suit the model's own states best; "error_rms": rms of the model's velocities against
+        the fitted ones, pixels per second; "lag": seconds by which the model's velocity is late, if its error is seen
+        as a multiple of the acceleration, "lag_share": the part of the squared error that this explains, and "dots"
+        to draw it: outward acceleration (pixels per second squared) and outward velocity error (pixels per second).
+    """
+    task, model = trained.task, trained.model
+    positions = torch.from_numpy(trained.evaluation.positions)  # (N, L+P, K, 2)
+    rollout = torch.from_numpy(trained.evaluation.rollout)[:, : task.pred_steps]
+    outside = ((rollout < 0) | (rollout > task.image_size)).any(-1).double().mean().item()
+    steps, substeps, values = task.input_steps, model.physics.substeps, model.physics.values()
+    step = (positions[:, steps - 1] - positions[:, steps - 2]) / task.dt
+    theirs = model.state(positions[:, :steps])
+    found = {"outside": outside, "velocity": {"model": _rms(theirs[1]), "differences": _rms(step)}}
+    if outside > 0.5:  # such a model has measured nothing
+        return found
+    fitted = estimate(positions, task, values, substeps) if values else {}
+    law = task.physics(substeps, {name: each.value for name, each in fitted.items()})
+    best = fit_state(positions, steps - 1, (positions[:, steps - 1], step), law, FITS)
+    error = theirs[1] - best[1]
+    return {
+        **found,
+        "fitted": {name: [each.value, each.bootstrap] for name, each in fitted.items()},
+        "with_network": constants_given(theirs, positions[:, steps:], task.physics(substeps, values)) if values else {},
+        "error_rms": _rms(error),
+        **_lag(best[0], law.acceleration(*best), error),
+    }
+
+
+def constants_given(state: State, later: Tensor, law: Law) -> dict[str, float]:
+    """The constants with which rollouts from states, (N, K, D) each, fit the later positions (N, P, K, D) best."""
+    law, pos, vel = law.double(), state[0].double(), state[1].double()
+    numbers = [law.learned(name) for name in law.constants]
+
+    def paths(values: Tensor) -> Tensor:  # (B, n) to (B, N P K D)
+        rolled = []
+        for row in values:
+            for number, value in zip(numbers, row, strict=True):
+                number.copy_(value)
+            rolled.append(law.rollout(pos, vel, later.shape[1])[0].flatten())
+        return torch.stack(rolled)
+
+    start = torch.stack(numbers).unsqueeze(0)  # (1, n)
+    paths(gauss_newton(paths, later.double().flatten().unsqueeze(0), start, FITS, PROBE, 0.0))
+    return law.values()
+
+
+def _lag(pos: Tensor, acceleration: Tensor | None, error: Tensor) -> dict[str, object]:
+    """Outward parts of accelerations and velocity errors, (N, K, D) each, and the line through them."""
+    if acceleration is None or pos.shape[1] < 2:
+        return {}
+    outward = torch.nn.functional.normalize(pos - pos.mean(1, keepdim=True), dim=-1)
+    x, y = ((outward * vector).sum(-1).flatten() for vector in (acceleration, error))
+    slope = (x * y).sum() / x.square().sum()
+    share = 1 - (y - slope * x).square().sum() / y.square().sum()
+    dots = [[round(number, 3) for number in pair] for pair in torch.stack([x, y], 1)[:DOTS].tolist()]
+    return {"lag": -slope.item(), "lag_share": share.item(), "dots": dots}
+
+
+def _rms(vectors: Tensor) -> float:
+    return vectors.square().mean().sqrt().item()
+
+
+def main(arguments: list[str]) -> None:
+    """Keep the runs whose folders are named."""
+    parser = argparse.ArgumentParser("python -m pig_core keep", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_FOLDER")
+    parser.add_argument("--into", default="", help="folder in reports/results; empty: that one itself")
+    parser.add_argument("--weights", action="store_true", help="keep the weights, too")
+    given = parser.parse_args(arguments)
+    for run in given.runs:
+        print(keep(run, results_folder() / given.into, given.weights), flush=True)

@@ -1,0 +1,191 @@
+"""Tables and figures of full runs of the recipe ``paper``: their course, what they found, and why their k is too large.
+
+All is read from what ``python -m pig_core keep`` left (:mod:`pig_core.studies.full`); nothing is computed anew.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+
+from ..common.files import results_folder
+from ..evaluation.pictures import tinted
+from ..model import to_video
+from ..report.results import coordinate_scale, curves_of, load_results
+from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
+from ..tasks import RECONS_THRESHOLD, TASKS
+from .tables import rows_table
+
+OUTCOMES = {
+    (True, True): "finds and predicts", (True, False): "finds, predicts nothing", (False, False): "loses an object",
+    (False, True): "predicts without all objects",
+}  # fmt: skip
+
+
+def full_runs(name: str = "") -> pd.DataFrame:
+    """Kept runs of the recipe ``paper``: as :func:`load_results` gives them, and the columns of their explanations.
+
+    Args:
+        name: of a folder in reports/results; empty: that one itself.
+    """
+    runs = load_results(results_folder() / name).query("recipe == 'paper'").reset_index(drop=True)
+    about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
+    return runs.join(pd.DataFrame(about).drop(columns=["steps", "commit"], errors="ignore"))
+
+
+def kept(run: pd.Series, kind: str, suffix: str) -> Path:
+    """A file that belongs to the result of a run."""
+    return run.folder / kind / f"{run.task}-{run.recipe}-s{run.seed}.{suffix}"
+
+
+def successes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that found all objects and predict."""
+    return runs[runs["discovered"] & runs["predicted"]]
+
+
+def runs_table(runs: pd.DataFrame) -> Markdown:
+    """Run by run: when objects were found, what was learned, where the predictions are, losses, time."""
+    return rows_table([
+        {
+            "task": f"`{run.task}`", "seed": run.seed, "outcome": OUTCOMES[run.discovered, run.predicted],
+            "objects found at update": "never" if pd.isna(run.found_at) else f"{run.found_at:,.0f}",
+            **{f"${name}$": f"{value:.3f}" for name, value in run.learned.items()},
+            **{loss: f"{getattr(run, loss + '_loss'):.2g}" for loss in ("recons", "pred", "extrap")},
+            "predictions outside": f"{100 * run.outside:.1f} %", "time": f"{run.train_seconds / 60:.0f} min",
+        }
+        for run in runs.itertuples()
+    ])  # fmt: skip
+
+
+def course(runs: pd.DataFrame) -> Figure:
+    """Losses and constants against the number of updates, a line per seed; dotted: threshold or true value."""
+    task = TASKS[runs["task"].iloc[0]]
+    limits = {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth}
+    points = pd.concat([curves_of(run).assign(seed=run.seed) for run in runs.itertuples()])
+    figure, axes = plt.subplots(1, len(limits), figsize=(2.9 * len(limits), 3))
+    for ax, (name, limit) in zip(axes, limits.items(), strict=True):
+        last = name == list(limits)[-1]
+        sns.lineplot(points, x="step", y=name, hue="seed", palette="colorblind", lw=1, legend=last, ax=ax)
+        ax.axhline(limit, color="0.4", ls=":")
+        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if name == "recons_loss" else "")
+        ax.set(yscale="log" if name.endswith("loss") else "linear")
+    return figure
+
+
+def found(run: pd.Series, columns: int = 6) -> Figure:
+    """What one run makes of a fresh video: frames, raw masks (the whole picture), reconstruction and prediction."""
+    with np.load(kept(run, "shown", "npz"), allow_pickle=False) as file:
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    masks = arrays["masks"].float() / 255  # (L+P, K, S, S)
+    video, recons, prediction = (to_video(arrays[name]) for name in ("video", "recons", "prediction"))
+    ahead, times = len(video) - len(prediction), evenly(0, len(masks), columns)
+    rows = {
+        "video": [video[t] for t in times],
+        "masks": [tinted(masks[t : t + 1], torch.ones_like(video[:1]))[0] for t in times],
+        "reconstruction": [recons[t] for t in times],
+        "prediction": [prediction[t - ahead] if t >= ahead else None for t in times],
+    }
+    figure, _ = image_grid(rows, [f"t = {t + 1}" for t in times], 0.9)
+    figure.suptitle(f"seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}", fontsize=10)
+    return figure
+
+
+def biases(runs: pd.DataFrame) -> Markdown:
+    """Every constant of every run that predicts: learned, best for its own states, and best for fitted ones."""
+    rows = []
+    for run in successes(runs).itertuples():
+        task = TASKS[run.task]
+        for name, value in run.learned.items():
+            fitted, deviation = run.fitted[name]
+            rows.append({
+                "task": f"`{run.task}`", "seed": run.seed, "": f"${name}$", "true": f"{task.truth[name]:g}",
+                "learned": f"{value:.3f}", "best with its own states": f"{run.with_network[name]:.3f}",
+                "best with fitted states": f"{fitted:.3f} ± {deviation:.3f}",
+                "coordinates alone predict": f"{task.truth[name] * coordinate_scale(task, name):.3f}",
+            })  # fmt: skip
+    return rows_table(rows)
+
+
+def velocity_errors(runs: pd.DataFrame) -> Figure:
+    """Outward error of the learned velocity against outward acceleration, a panel per run that predicts."""
+    runs = successes(runs)
+    figure, axes = plt.subplots(1, len(runs), figsize=(3.1 * len(runs), 3), sharey=True, squeeze=False)
+    for ax, run in zip(axes[0], runs.itertuples(), strict=True):
+        x, y = np.array(run.dots).T
+        ax.plot(x, y, ".", ms=4, alpha=0.5, color=PALETTE[0])
+        ax.axline((0, 0), slope=-run.lag, color=PALETTE[3], lw=1.5)
+        ax.set(title=f"seed {run.seed}: {run.lag:.3f} s late", xlabel="outward acceleration in pixels/s²")
+    axes[0, 0].set_ylabel("outward velocity error in pixels/s")
+    return figure
+
+
+def velocity_table(runs: pd.DataFrame) -> Markdown:
+    """How the learned velocity errs: size, lag, and how much of the error the lag explains."""
+    return rows_table([
+        {
+            "task": f"`{run.task}`", "seed": run.seed, "velocity, rms": f"{run.velocity['model']:.1f} px/s",
+            "last difference, rms": f"{run.velocity['differences']:.1f} px/s",
+            **({} if pd.isna(run.lag) else {
+                "error, rms": f"{run.error_rms:.2f} px/s", "late by": f"{run.lag:.3f} s",
+                "in frames": f"{run.lag / TASKS[run.task].dt:.2f}",
+                "share of the squared error": f"{100 * run.lag_share:.0f} %",
+            }),
+        }
+        for run in runs.itertuples()
+    ])  # fmt: skip
+
+
+def expected(name: str) -> Mapping[str, Mapping[str, object]]:
+    """What was written down before the runs of one kind: variant or seed -> constant -> [low, high], and "because"."""
+    return json.loads((results_folder() / "predictions" / f"{name}.json").read_text())["expected"]
+
+
+def against_expected(name: str, runs: Mapping[str, pd.Series | None]) -> pd.DataFrame:
+    """Expected range and outcome, one row per run and number: "run", "what", "low", "high", "found", "as expected".
+
+    Args:
+        runs: by the names under which they were expected; a missing one was not run, or not to its end.
+    """
+    rows = []
+    for key, ranges in expected(name).items():
+        run = runs.get(key)
+        for what, (low, high) in ((n, r) for n, r in ranges.items() if n != "because"):
+            value = None if run is None else run.outside if what == "outside" else run.learned[what]
+            rows.append((key, what, low, high, value, None if value is None else low <= value <= high))
+    return pd.DataFrame(rows, columns=["run", "what", "low", "high", "found", "as expected"])
+
+
+def expected_table(compared: pd.DataFrame) -> Markdown:
+    """:func:`against_expected` as a table."""
+    return rows_table([
+        {
+            "run": row.run.replace("_", ", "), "": f"${row.what}$" if len(row.what) == 1 else row.what,
+            "expected": f"{row.low:g} to {row.high:g}",
+            "found": "not run to its end" if row.found is None else f"{row.found:.3f}",
+            "as expected?": "" if row.found is None else "yes" if row._6 else "no",
+        }
+        for row in compared.astype(object).where(compared.notna(), None).itertuples()
+    ])  # fmt: skip
+
+
+def two_by_two(compared: pd.DataFrame) -> Figure:
+    """The constants of the four continuations (dots) with what was expected of them (bars)."""
+    names = list(compared["what"].unique())
+    figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 2.6), sharey=True)
+    for ax, name in zip(axes, names, strict=True):
+        part = compared[compared["what"] == name]
+        rows = range(len(part))
+        ax.hlines(rows, part["low"], part["high"], color=PALETTE[7], lw=9, alpha=0.5)
+        ax.plot(part["found"].astype(float), rows, "o", color=PALETTE[0])
+        ax.axvline(TASKS["spring_color"].truth[name], color="0.4", ls=":")
+        ax.set(title=name, xlabel="learned (bar: expected before the run; dotted: true)")
+        ax.set_yticks(rows, part["run"].str.replace("_", ", "))
+    axes[0].invert_yaxis()
+    return figure
