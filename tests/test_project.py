@@ -80,14 +80,16 @@ def test_the_table_of_results_tells_the_median_and_the_worst_seed():
             "discovered": seed != 2, "predicted": True,
             "learned": {"k": 4.0}, "truth": {"k": 4.0},
             "error": {"k": error}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
-            "train_seconds": 30.0,
+            "train_seconds": 30.0, "steps": 610.0, "config": {"batch_size": 100},
         }
         for seed, error in enumerate([0.001, -0.004, 0.5])
     ]  # fmt: skip
-    short = {**runs[0], "recipe": "paper", "epochs": 30}
-    fewer = {**short, "train_sequences": 80}
-    assert "| paper, 30 of 500 epochs |" in summary_table(pd.DataFrame([short]))
-    assert "| paper, 30 of 500 epochs, 80 of 5000 sequences |" in summary_table(pd.DataFrame([fewer]))
+    whole = {**runs[0], "recipe": "paper", "epochs": 500, "steps": 25000.0}
+    short = {**whole, "epochs": 100, "config": {"batch_size": 20}}
+    fewer = {**whole, "epochs": 30, "steps": 1500.0, "train_sequences": 80}
+    assert "| paper |" in summary_table(pd.DataFrame([whole]))
+    assert "| paper, batch 20, 25,000 updates |" in summary_table(pd.DataFrame([short]))
+    assert "| paper, batch 100, 1,500 updates, 80 of 5000 sequences |" in summary_table(pd.DataFrame([fewer]))
     line = summary_table(pd.DataFrame(runs)).splitlines()[-1]
     assert "recons 2, pred 3 of 3 seeds" in line
     assert "k 0.4 (50) %" in line

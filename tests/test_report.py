@@ -12,7 +12,7 @@ from pig_core.tasks import TASKS
 from .browser import browser_tab, needs_chromium
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
-PAGES = [REPORTS / f"{name}.html" for name in ("index", "data", "ablations", *TASKS)]
+PAGES = [REPORTS / f"{name}.html" for name in ("index", "data", "paper", "robustness", "ablations", *TASKS)]
 
 
 @needs_chromium
@@ -34,7 +34,7 @@ def test_a_committed_page_works_offline(page):
         for button in tab.locator("button").all():
             assert button.inner_text().strip()
         links = [a.get_attribute("href") for a in tab.locator("main a").all()]
-        assert all((REPORTS / link).is_file() for link in links if not link.startswith("#"))
+        assert all((REPORTS / link).is_file() for link in links if not link.startswith(("#", "https://")))
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert not problems
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..common.recorder import Curves
 from ..evaluation.evaluate import Evaluation
-from ..evaluation.pictures import frame_part, input_steps, panels, template_sheet, tinted
+from ..evaluation.pictures import frame_part, input_steps, own_colors, panels, template_sheet, tinted
 from ..model import PAIG, to_video
 from ..runs.trained import Trained
 from ..tasks import RECONS_THRESHOLD
-from .style import LOSS_LABEL, OBJECT_COLORS, PALETTE, evenly, image_grid, show_image
+from .style import LOSS_LABEL, PALETTE, evenly, image_grid, show_image
 from .whatif import WhatIf, ask, loss_along, slider_range
 
 ARROW = 3  # frames of motion that a velocity arrow is long
@@ -81,10 +81,11 @@ def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12) -> Figu
 def trajectories(evaluation: Evaluation, count: int = 3) -> Figure:
     """Encoded, rolled-out and (if known) true paths of the first test sequences."""
     count, size = min(count, len(evaluation.rollout)), evaluation.video.shape[-1]
+    colors = own_colors(evaluation.video, evaluation.output.masks)
     figure, axes = plt.subplots(1, count, figsize=(3.1 * count, 3.3), squeeze=False)
     for i, ax in enumerate(axes[0]):
         seen, ahead = evaluation.positions[i, : input_steps(evaluation)], evaluation.rollout[i]
-        for k, color in zip(range(ahead.shape[1]), OBJECT_COLORS, strict=False):  # a baseline may know no objects
+        for k, color in zip(range(ahead.shape[1]), colors, strict=False):  # a baseline may know no objects
             if evaluation.truth is not None:
                 ax.plot(*evaluation.truth[i, :, k].T, color="0.75", lw=4, label="true path", zorder=1)
             ax.plot(*seen[:, k].T, "s", color=color, ms=5, label="input frames", zorder=3)
@@ -98,14 +99,14 @@ def trajectories(evaluation: Evaluation, count: int = 3) -> Figure:
 
 
 def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
-    """Frames of one test sequence with what the encoder takes for each object."""
+    """Frames of one test sequence, and over the whole picture what the encoder takes for each object."""
     frames, found = evaluation.video[index], evaluation.output.masks[index]  # (T, C, S, S), (L+P, K, S, S)
     chosen = evenly(0, len(found), times)
-    rows = {f"object {j + 1}": (found[:, j : j + 1] * frames[: len(found)])[chosen] for j in range(found.shape[1])}
+    rows = {f"object {j + 1}": found[chosen, j : j + 1] for j in range(found.shape[1])}
     figure, axes = image_grid({"frame": frames[chosen], **rows}, [f"t = {t + 1}" for t in chosen], 1.3)
     for column, t in zip(axes.T, chosen, strict=True):
         for ax, (x, y) in zip(column[1:], evaluation.output.positions[index, t].tolist(), strict=True):
-            ax.plot(x - 0.5, y - 0.5, "+", color="white", ms=9)
+            ax.plot(x - 0.5, y - 0.5, "+", color=PALETTE[3], ms=9)
     return figure
 
 
@@ -146,10 +147,10 @@ def pipeline(trained: Trained, index: int = 0) -> Figure:
     """The way of one video through the model, drawn from the tensors of a run."""
     evaluation, task = trained.evaluation, trained.task
     output, last, end = evaluation.output, task.input_steps - 1, task.input_steps + task.pred_steps
-    frame = evaluation.video[index, last]
+    frame, colors = evaluation.video[index, last], own_colors(evaluation.video, output.masks)
     pictures = {
         f"frame {last + 1}": frame,
-        "masks": tinted(output.masks[index, last : last + 1], frame[None], 0.25)[0],
+        "masks": tinted(output.masks[index, last : last + 1], frame[None], 0.25, colors)[0],
         "positions, velocities": 0.45 * frame,
         "rollout of the physics": 0.25 * frame,
         f"drawn: frame {end}": output.prediction[index, task.pred_steps - 1],
@@ -161,7 +162,7 @@ def pipeline(trained: Trained, index: int = 0) -> Figure:
     pushed = None if evaluation.actions is None else evaluation.actions[index : index + 1]
     pos, vel = trained.model.state(output.positions[index : index + 1, : task.input_steps], pushed)
     tips = trained.model.physics.pose(pos + ARROW * task.dt * vel)[0]
-    for j, color in zip(range(task.n_objects), OBJECT_COLORS, strict=False):
+    for j, color in zip(range(task.n_objects), colors, strict=False):
         here, tip = output.positions[index, last, j].numpy() - 0.5, tips[j].numpy() - 0.5
         axes[2].plot(*here, "+", color="white", ms=10)
         axes[2].annotate("", tip, here, arrowprops={"color": color, "arrowstyle": "-|>", "lw": 1.5})

@@ -3,6 +3,7 @@
 import html
 import json
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
@@ -25,15 +26,16 @@ def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: in
     ))  # fmt: skip
 
 
-def rollout_player(evaluation: Evaluation, count: int = 3) -> HTML:
-    """Prediction (left), truth (middle) and their difference (right) of the first test sequences, one below another."""
+def rollout_player(evaluation: Evaluation, indices: Sequence[int] = (0, 1, 2)) -> HTML:
+    """Prediction (left), truth (middle) and their difference (right) of some test sequences, one below another."""
     videos = []
-    for i in range(min(count, len(evaluation.video))):
+    for i in indices[: len(evaluation.video)]:
         rows = panels(evaluation, i)
         gap = torch.ones_like(rows["truth"][..., :1])
-        videos.append(torch.cat([rows["prediction"], gap, rows["truth"], gap, rows["difference"]], -1))
+        videos += [torch.cat([rows["prediction"], gap, rows["truth"], gap, rows["difference"]], -1)]
+        videos += [torch.ones_like(videos[-1][..., :1, :])]
     labels = [f"frame {t + 1}, {frame_part(evaluation, t)}" for t in range(len(videos[0]))]
     caption = (
         "Model (left), truth (middle) and difference (right) of test videos. The model sees the input frames only."
     )
-    return player(to_picture(torch.cat(videos, -2), 5), labels, caption)
+    return player(to_picture(torch.cat(videos[:-1], -2), 5), labels, caption)

@@ -8,7 +8,6 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..evaluation.pictures import OBJECT_COLORS as OBJECT_COLORS  # figures take their colours from here
 from ..evaluation.pictures import to_picture
 
 PALETTE = sns.color_palette("colorblind")

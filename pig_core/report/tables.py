@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from ..common.options import SHAPING, differing
-from ..config import make_config
+from ..config import RECIPES, make_config
 from ..runs.checkpoint import saved_config
 from ..tasks import TASKS
 from .results import PAPER_VALUES, constants_of, coordinate_scale
@@ -56,11 +56,13 @@ def headline(results: pd.DataFrame) -> Markdown:
     """What came out, in two sentences."""
     errors = 100 * constants_of(results)["error"].abs().fillna(math.inf)
     seconds = results.groupby("task")["train_seconds"].median()
+    found, constant = results["discovered"] & results["predicted"], results["learned"].map(len) > 0
     return Markdown(
-        f"**{(results['discovered'] & results['predicted']).sum()} of {len(results)} runs of the recipe `improved` "
-        f"find the objects and the physics, every seed of every task counted. The {len(errors)} physical parameters "
-        f"they measure are {errors.median():.2f} % off in the median and {errors.max():.2f} % in the worst case. A run "
-        f"takes {seconds.min():.0f} to {seconds.max():.0f} seconds on two CPU cores, without a GPU.**"
+        f"**{found.sum()} of {len(results)} runs of the recipe `improved` find their objects and predict them, every "
+        f"seed of every task counted; {constant.sum()} of these runs have constants to measure. The {len(errors)} "
+        f"constants are {errors.median():.2f} % off in the median and {errors.max():.2f} % in the worst case. A run "
+        f"takes {results['train_seconds'].min():.0f} to {results['train_seconds'].max():.0f} seconds on two CPU cores "
+        f"(medians of tasks: {seconds.min():.0f} to {seconds.max():.0f}), without a GPU.**"
     )
 
 
@@ -91,29 +93,25 @@ def comparison_table(
 
 
 def _values(runs: pd.DataFrame, name: str) -> str:
-    """Median and range over the seeds; without objects a value measures nothing, and that is said."""
-    found = constants_of(runs)
-    values, lost, text = found.loc[found["name"] == name, "learned"].dropna(), (~runs["discovered"]).sum(), ""
+    """Median and range over the seeds that find their objects and predict: any other value measures nothing."""
+    good = runs[runs["discovered"] & runs["predicted"]]
+    found, failed, text = constants_of(good), len(runs) - len(good), ""
+    values = found.loc[found["name"] == name, "learned"]
     if len(values) == 1:
         text = f"{values.iloc[0]:.4g} (1 seed)"
     elif len(values):
         text = f"{values.median():.4g} ({values.min():.4g} to {values.max():.4g}, {len(values)} seeds)"
-    return text + (f", objects not found by {lost} of {len(runs)}" if lost else "")
+    return text + (f"; {failed} of {len(runs)} seeds measure nothing" if failed else "")
 
 
-def paper_runs(results: pd.DataFrame) -> Markdown:
-    """What the recipe ``paper`` gave, run by run, with what each run was."""
+def task_settings(recipe: str) -> Markdown:
+    """The options that a recipe sets for single tasks."""
     rows = [
-        (
-            f"`{run.task}`", run.seed, run.epochs, run.steps, run.train_sequences,
-            *map(_number, (run.recons_loss, run.pred_loss, run.extrap_loss)),
-            ", ".join(f"{name} {_number(value)}" for name, value in run.learned.items()) or "none",
-            f"{run.train_seconds / 60:.0f} min", run.device,
-        )
-        for run in results.itertuples()
-    ]  # fmt: skip
-    header = ["task", "seed", "epochs", "steps", "sequences", "recons", "pred", "extrap", "learned", "time", "on"]
-    return Markdown(table(header, rows) if rows else "There is no run of the recipe `paper` yet.")
+        (f"`{task}`", ", ".join(f"`{name}={value}`" for name, value in options.items()))
+        for task, options in RECIPES[recipe].items()
+        if task != "all"
+    ]
+    return Markdown(table(["task", "its own settings"], rows))
 
 
 def cost_table(results: pd.DataFrame) -> Markdown:
@@ -124,10 +122,6 @@ def cost_table(results: pd.DataFrame) -> Markdown:
         for task, runs in results.groupby("task", sort=False)
     ]  # fmt: skip
     return Markdown(table(["task", "runs", "median", "slowest", "device"], rows))
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "not finite"
 
 
 def ratio(worse: pd.DataFrame, better: pd.DataFrame, name: str) -> str:

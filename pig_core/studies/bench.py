@@ -31,6 +31,7 @@ from ..model import video_losses
 from ..runs.build import build_model
 from ..tasks import TASKS
 from .plain import PlainPAIG
+from .tracker import measure
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
 BATCH = 100  # sequences, as in the paper
@@ -161,13 +162,20 @@ def imports() -> dict:
     return {module: spread(partial(run_python, "-c", f"import {module}"), 5) for module in modules}
 
 
+def tracker() -> dict:
+    """What a plain tracker measures in 100 fresh videos: colour or grey threshold, centre of mass, least squares."""
+    torch.set_num_threads(1)
+    kinds = {"color": True, "grey": False}
+    return {name: {kind: measure(task, color) for kind, color in kinds.items()} for name, task in TASKS.items()}
+
+
 def report() -> dict:
     """``make report`` with everything installed; the report then shows this figure of the time before."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
     return {"seconds": seconds_of(make)}
 
 
-PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
+PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, report)}
 
 
 def main(arguments: list[str] | None = None) -> None:

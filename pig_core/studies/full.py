@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.optimize import least_squares
 from torch import Tensor
 
 from ..common.errors import RunError
@@ -18,7 +19,6 @@ from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write
 from ..common.machine import commit
 from ..evaluation.constants import estimate
 from ..evaluation.pictures import to_bytes
-from ..gauss_newton import gauss_newton
 from ..physics import Law
 from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
@@ -28,7 +28,7 @@ from .measures import steps_to_discovery
 POINTS = 400  # of a run's curves that are kept
 VIDEOS = 600  # fresh ones, that an explanation looks at
 DOTS = 300  # of the figure of velocity errors
-FITS, PROBE = 8, 1e-4  # Gauss-Newton steps, and what a learned number is moved by in them
+FITS = 8  # Gauss-Newton steps to the best state of a video
 
 
 def keep(run: Path, into: Path, weights: bool = False) -> Path:
@@ -115,16 +115,13 @@ def constants_given(state: State, later: Tensor, law: Law) -> dict[str, float]:
     law, pos, vel = law.double(), state[0].double(), state[1].double()
     numbers = [law.learned(name) for name in law.constants]
 
-    def paths(values: Tensor) -> Tensor:  # (B, n) to (B, N P K D)
-        rolled = []
-        for row in values:
-            for number, value in zip(numbers, row, strict=True):
-                number.copy_(value)
-            rolled.append(law.rollout(pos, vel, later.shape[1])[0].flatten())
-        return torch.stack(rolled)
+    def residuals(values: np.ndarray) -> np.ndarray:
+        for number, value in zip(numbers, values, strict=True):
+            number.fill_(value)
+        return (law.rollout(pos, vel, later.shape[1])[0] - later).flatten().numpy()
 
-    start = torch.stack(numbers).unsqueeze(0)  # (1, n)
-    paths(gauss_newton(paths, later.double().flatten().unsqueeze(0), start, FITS, PROBE, 0.0))
+    # A trust region: the start may be far off.
+    residuals(least_squares(residuals, [number.item() for number in numbers]).x)
     return law.values()
 
 

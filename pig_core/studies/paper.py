@@ -16,7 +16,7 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from ..common.files import results_folder
-from ..evaluation.pictures import tinted
+from ..evaluation.pictures import own_colors, tinted
 from ..model import to_video
 from ..report.results import coordinate_scale, curves_of, load_results
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
@@ -37,7 +37,15 @@ def full_runs(name: str = "") -> pd.DataFrame:
     """
     runs = load_results(results_folder() / name).query("recipe == 'paper'").reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
-    return runs.join(pd.DataFrame(about).drop(columns=["steps", "commit"], errors="ignore"))
+    columns = ["found_at", "outside", "velocity", "fitted", "with_network", "error_rms", "lag", "lag_share", "dots"]
+    return runs.join(pd.DataFrame(about, columns=columns))
+
+
+def only(name: str, seed: int = 0) -> pd.Series | None:
+    """The run of one seed in a folder of results; None if there is none (yet)."""
+    runs = full_runs(name)
+    chosen = runs[runs["seed"] == seed]
+    return None if chosen.empty else chosen.iloc[0]
 
 
 def kept(run: pd.Series, kind: str, suffix: str) -> Path:
@@ -85,10 +93,11 @@ def found(run: pd.Series, columns: int = 6) -> Figure:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
     masks = arrays["masks"].float() / 255  # (L+P, K, S, S)
     video, recons, prediction = (to_video(arrays[name]) for name in ("video", "recons", "prediction"))
+    colors = own_colors(video.unsqueeze(0), masks.unsqueeze(0))
     ahead, times = len(video) - len(prediction), evenly(0, len(masks), columns)
     rows = {
         "video": [video[t] for t in times],
-        "masks": [tinted(masks[t : t + 1], torch.ones_like(video[:1]))[0] for t in times],
+        "masks": [tinted(masks[t : t + 1], torch.ones_like(video[:1]), colors=colors)[0] for t in times],
         "reconstruction": [recons[t] for t in times],
         "prediction": [prediction[t - ahead] if t >= ahead else None for t in times],
     }
