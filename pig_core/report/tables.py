@@ -114,6 +114,19 @@ def task_settings(recipe: str) -> Markdown:
     return Markdown(table(["task", "its own settings"], rows))
 
 
+def learned_table(results: pd.DataFrame) -> Markdown:
+    """True and learned values of one task's constants, a column per seed; empty if it has none."""
+    found = constants_of(results)
+    if found.empty:
+        return Markdown("This task has no constant to measure.")
+    rows = [
+        (f"${name}$", f"{part['truth'].iloc[0]:g}", *(f"{value:.4g} ({100 * error:+.2f} %)"
+         for value, error in zip(part["learned"], part["error"], strict=True)))
+        for name, part in found.groupby("name", sort=False)
+    ]  # fmt: skip
+    return Markdown(table(["", "true", *(f"seed {seed}" for seed in results["seed"])], rows))
+
+
 def cost_table(results: pd.DataFrame) -> Markdown:
     """Time and device of every task's runs."""
     rows = [

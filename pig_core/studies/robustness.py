@@ -1,0 +1,63 @@
+"""Tables and figures about how far the constants can be trusted: other truths, other videos, a plain tracker."""
+
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+
+from ..report.results import constants_of
+from ..tasks import TASKS
+from .costs import benchmark
+from .tables import rows_table
+
+
+def signed_errors(runs: pd.DataFrame) -> pd.DataFrame:
+    """Signed errors of all constants in percent: columns task, variant, seed, name, learned, truth, percent."""
+    found = constants_of(runs, keys=["task", "variant", "seed"])
+    return found.assign(percent=100 * found["error"])
+
+
+def errors_table(runs: pd.DataFrame) -> Markdown:
+    """Every constant of every variant: true value, the signed error of each seed, their mean and scatter."""
+    return rows_table([
+        {
+            "task": TASKS[task].title, "": f"${name}$", "runs": variant, "true": f"{part['truth'].iloc[0]:g}",
+            "error of each seed in %": ", ".join(f"{value:+.2f}" for value in part["percent"]),
+            "mean ± sd": f"{part['percent'].mean():+.2f} ± {part['percent'].std():.2f}",
+        }
+        for (task, name, variant), part in signed_errors(runs).groupby(["task", "name", "variant"], sort=False)
+    ])  # fmt: skip
+
+
+def errors_figure(runs: pd.DataFrame) -> Figure:
+    """The same as dots: a row per task and constant, a colour per variant."""
+    shown = signed_errors(runs)
+    shown = shown.assign(row=shown["task"].map(lambda name: TASKS[name].title) + ": " + shown["name"])
+    figure, ax = plt.subplots(figsize=(8, 0.5 * shown["row"].nunique() + 1.3))
+    ax.axvline(0, color="0.4", lw=1)
+    sns.stripplot(shown, x="percent", y="row", hue="variant", dodge=True, jitter=False, alpha=0.8, ax=ax)
+    ax.set(xlabel="learned against true value, error in % (a dot is a seed)", ylabel="")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def tracker_table(improved: pd.DataFrame) -> Markdown:
+    """What the plain tracker measures in colour and in grey, beside the recipe ``improved`` (median over seeds)."""
+    ours, rows = constants_of(improved).groupby(["task", "name"])["error"].median(), []
+    for task, kinds in benchmark("tracker")["result"].items():
+        for kind, found in kinds.items():
+            errors = {name: found["learned"].get(name, math.nan) / true - 1 for name, true in TASKS[task].truth.items()}
+            rows.append({
+                "task": TASKS[task].title, "videos": kind, "tracked without a loss": f"{100 * found['kept']:.0f} %",
+                "position error": "" if found["rms"] is None else f"{found['rms']:.2g} px",
+                "tracker": ", ".join(f"{n} {_percent(error)}" for n, error in errors.items()),
+                "`improved`, in colour": ", ".join(f"{n} {_percent(ours[task, n])}" for n in errors),
+            })  # fmt: skip
+    return rows_table(rows)
+
+
+def _percent(error: float) -> str:
+    return "not measured" if math.isnan(error) else f"{100 * error:+.2f} %"
