@@ -1,7 +1,7 @@
 """How closely the recipe ``paper`` agrees with the authors' program, for the report: ``python -m tests.agreement``.
 
-Writes reports/results/benchmarks/vectors.json. Needs the reference vectors, which are not part of the project; what the tests hold
-to bounds (tests/test_model.py) is measured here with the same functions.
+Writes reports/results/benchmarks/vectors.json. Needs the reference vectors, which are not part of the project; what the
+tests hold to bounds (tests/test_model.py) is measured here with the same functions.
 """
 
 import numpy as np

@@ -1,0 +1,122 @@
+"""Full runs: what is kept of one, and whether the explanation of their constants finds what was put in."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pig_core.common.errors import RunError
+from pig_core.common.files import results_folder
+from pig_core.data.simulate import simulate
+from pig_core.report.results import curves_of, load_results
+from pig_core.runs.run import Run
+from pig_core.studies import claims, full, paper, tracker
+from pig_core.tasks import TASKS
+
+SPRING = TASKS["spring_color"]
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """States at frame L and the positions of all frames, simulated with 10 steps a frame."""
+    made = simulate(SPRING, 80, SPRING.seen_steps, np.random.default_rng(5))
+    return torch.from_numpy(made.positions), torch.from_numpy(made.velocities)
+
+
+@torch.no_grad()
+def test_a_velocity_that_comes_late_makes_the_spring_too_stiff(scenes):
+    """The explanation of the paper's k, on true positions: the only thing that is wrong is the velocity."""
+    positions, velocities = scenes
+    last, law = SPRING.input_steps - 1, SPRING.physics(10, SPRING.truth).double()
+    pos, vel, later = positions[:, last], velocities[:, last], positions[:, last + 1 :]
+    exact = full.constants_given((pos, vel), later, SPRING.physics(10))
+    assert exact["k"] == pytest.approx(4.0, rel=1e-3)
+    assert exact["l"] == pytest.approx(6.0, rel=1e-3)
+    acceleration = law.acceleration(pos, vel)
+    late = full.constants_given((pos, vel - 0.06 * acceleration), later, SPRING.physics(10))
+    early = full.constants_given((pos, vel + 0.06 * acceleration), later, SPRING.physics(10))
+    assert late["k"] > 4.1 > 4.0 > 3.9 > early["k"]
+
+
+def test_the_lag_of_a_velocity_is_found():
+    generator = torch.Generator().manual_seed(0)
+    pos, acceleration = (torch.randn(500, 2, 2, generator=generator) for _ in range(2))
+    noise = 0.01 * torch.randn(500, 2, 2, generator=generator)
+    found = full._lag(pos, acceleration, noise - 0.06 * acceleration)
+    assert found["lag"] == pytest.approx(0.06, abs=1e-3)
+    assert found["lag_share"] == pytest.approx(1 - 0.01**2 / 0.06**2, abs=0.01)
+    none = full._lag(pos, acceleration, noise)
+    assert abs(none["lag"]) < 2e-3
+    assert none["lag_share"] < 0.05
+
+
+def test_what_is_kept_of_a_run_can_be_shown(tiny, tmp_path, monkeypatch):
+    run = Run.start(tiny(recipe="paper", save_dir=str(tmp_path / "run"), epochs=1, batch_size=30))
+    with pytest.raises(RunError, match="does not hold a finished run"):
+        full.keep(run.folder, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+    run.train()
+    run.evaluate()
+    run.save()
+    monkeypatch.setattr(full, "VIDEOS", 6)
+    monkeypatch.setattr("pig_core.studies.paper.results_folder", lambda: tmp_path)
+    path = full.keep(run.folder, tmp_path / "results", weights=True)
+    assert json.loads(path.read_text()) == json.loads((run.folder / "metrics.json").read_text())
+    [kept] = paper.full_runs("results").itertuples()
+    assert kept.learned == load_results(tmp_path / "results")["learned"][0]
+    assert len(curves_of(kept)) == len(run.session.curves)  # so few that none is left out
+    assert 0 <= kept.outside <= 1
+    assert kept.velocity["model"] > 0
+    assert len(paper.found(kept).axes) > 10
+    assert "loses an object" in paper.runs_table(paper.full_runs("results")).data
+    assert (tmp_path / "results" / "weights" / "spring_color-paper-s0.safetensors").stat().st_size < 4e6
+
+
+def test_curves_are_thinned_to_their_course():
+    curves = [{"stage": "joint", "step": 5 * i, "k": 1 + i / 7} for i in range(5000)]
+    thin = full.thinned(curves)
+    assert len(thin) == full.POINTS
+    assert (thin[0]["step"], thin[-1]["step"]) == (0, 24995)
+    assert thin[-1]["k"] == pytest.approx(curves[-1]["k"], rel=1e-4)
+    assert len(json.dumps(thin)) < 100_000
+
+
+def test_a_verdict_follows_the_results():
+    everything = load_results()
+    before = {claim.says: claim.verdict for claim in claims.claims(everything)}
+    assert before["spring: $k$, truly 4"] == claims.PARTLY  # three of five seeds
+    changed = everything.copy()
+    exact = [{**learned, **({"k": 4.0} if "k" in learned else {})} for learned in changed["learned"]]
+    changed["learned"] = exact
+    after = {claim.says: claim.verdict for claim in claims.claims(changed)}
+    assert after["spring: $k$, truly 4"] == claims.DIFFERS
+    lost = everything.assign(predicted=everything["predicted"] & (everything["recipe"] == "improved"))
+    after = {claim.says: claim.verdict for claim in claims.claims(lost)}
+    assert after["spring: $k$, truly 4"] == claims.OPEN
+    assert after["whether it works depends on the seed"] == claims.DIFFERS
+
+
+def test_what_was_expected_is_compared_with_what_came():
+    for path in (results_folder() / "predictions").glob("*.json"):
+        for ranges in json.loads(path.read_text())["expected"].values():
+            assert all(limits[0] < limits[1] for name, limits in ranges.items() if name != "because")
+    runs = paper.full_runs().set_index("seed")
+    compared = paper.against_expected("rest", {"s3": runs.loc[0], "s1": runs.loc[3]}).set_index(["run", "what"])
+    assert compared.loc[("s3", "k"), "as expected"]
+    assert not compared.loc[("s1", "outside"), "as expected"]
+    assert "not run to its end" in paper.expected_table(paper.against_expected("rest", {})).data
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_the_plain_tracker_measures_discs_on_black(color):
+    found = tracker.measure(SPRING, color, 30)
+    assert found["kept"] > 0.8
+    assert found["rms"] < 0.1
+    assert found["learned"]["k"] == pytest.approx(4.0, rel=0.01)
+    assert found["learned"]["l"] == pytest.approx(6.0, rel=0.005)
+
+
+def test_the_plain_tracker_says_where_it_is_lost():
+    found = tracker.measure(TASKS["mnist_spring_color"], False, 10)
+    assert (found["kept"], found["learned"]) == (0.0, {})
