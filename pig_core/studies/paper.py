@@ -21,6 +21,7 @@ from ..model import to_video
 from ..report.results import coordinate_scale, curves_of, load_results
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..tasks import RECONS_THRESHOLD, TASKS
+from .costs import benchmark
 from .tables import rows_table
 
 OUTCOMES = {
@@ -148,6 +149,14 @@ def velocity_table(runs: pd.DataFrame) -> Markdown:
             }),
         }
         for run in runs.itertuples()
+    ])  # fmt: skip
+
+
+def vectors_table() -> Markdown:
+    """How closely the recipe agrees with the authors' program, as ``python -m tests.agreement`` measured it."""
+    return rows_table([
+        {"task": f"`{task}`", **{what: f"{value:.0e}" for what, value in values.items()}}
+        for task, values in benchmark("vectors")["result"].items()
     ])  # fmt: skip
 
 
