@@ -63,11 +63,11 @@ def runs_table(runs: pd.DataFrame) -> Markdown:
     """Run by run: when objects were found, what was learned, where the predictions are, losses, time."""
     return rows_table([
         {
-            "task": f"`{run.task}`", "seed": run.seed, "outcome": OUTCOMES[run.discovered, run.predicted],
-            "objects found at update": "never" if pd.isna(run.found_at) else f"{run.found_at:,.0f}",
+            "seed": run.seed, "outcome": OUTCOMES[run.discovered, run.predicted],
+            "found at": "never" if pd.isna(run.found_at) else f"{run.found_at:,.0f}",
             **{f"${name}$": f"{value:.3f}" for name, value in run.learned.items()},
             **{loss: f"{getattr(run, loss + '_loss'):.2g}" for loss in ("recons", "pred", "extrap")},
-            "predictions outside": f"{100 * run.outside:.1f} %", "time": f"{run.train_seconds / 60:.0f} min",
+            "outside": f"{100 * run.outside:.1f} %", "time": f"{run.train_seconds / 60:.0f} min",
         }
         for run in runs.itertuples()
     ])  # fmt: skip
@@ -115,7 +115,7 @@ def biases(runs: pd.DataFrame) -> Markdown:
         for name, value in run.learned.items():
             fitted, deviation = run.fitted[name]
             rows.append({
-                "task": f"`{run.task}`", "seed": run.seed, "": f"${name}$", "true": f"{task.truth[name]:g}",
+                "seed": run.seed, "": f"${name}$", "true": f"{task.truth[name]:g}",
                 "learned": f"{value:.3f}", "best with its own states": f"{run.with_network[name]:.3f}",
                 "best with fitted states": f"{fitted:.3f} ± {deviation:.3f}",
                 "coordinates alone predict": f"{task.truth[name] * coordinate_scale(task, name):.3f}",
@@ -140,7 +140,7 @@ def velocity_table(runs: pd.DataFrame) -> Markdown:
     """How the learned velocity errs: size, lag, and how much of the error the lag explains."""
     return rows_table([
         {
-            "task": f"`{run.task}`", "seed": run.seed, "velocity, rms": f"{run.velocity['model']:.1f} px/s",
+            "seed": run.seed, "velocity, rms": f"{run.velocity['model']:.1f} px/s",
             "last difference, rms": f"{run.velocity['differences']:.1f} px/s",
             **({} if pd.isna(run.lag) else {
                 "error, rms": f"{run.error_rms:.2f} px/s", "late by": f"{run.lag:.3f} s",
@@ -194,7 +194,7 @@ def expected_table(compared: pd.DataFrame) -> Markdown:
 
 
 def two_by_two(compared: pd.DataFrame) -> Figure:
-    """The constants of the four continuations (dots) with what was expected of them (bars)."""
+    """The constants of the four continuations (dots) with what was expected of them (bars); dotted: true."""
     names = list(compared["what"].unique())
     figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 2.6), sharey=True)
     for ax, name in zip(axes, names, strict=True):
@@ -203,7 +203,7 @@ def two_by_two(compared: pd.DataFrame) -> Figure:
         ax.hlines(rows, part["low"], part["high"], color=PALETTE[7], lw=9, alpha=0.5)
         ax.plot(part["found"].astype(float), rows, "o", color=PALETTE[0])
         ax.axvline(TASKS["spring_color"].truth[name], color="0.4", ls=":")
-        ax.set(title=name, xlabel="learned (bar: expected before the run; dotted: true)")
+        ax.set(title=name, xlabel="learned value")
         ax.set_yticks(rows, part["run"].str.replace("_", ", "))
     axes[0].invert_yaxis()
     return figure
