@@ -16,6 +16,7 @@ import torch
 from pig_core.common.errors import RunError
 from pig_core.common.files import CHECKPOINT, weights_folder
 from pig_core.config import make_config
+from pig_core.evaluation.pictures import OBJECT_COLORS, last_errors, own_colors, typical_and_worst
 from pig_core.parts.refine import refine
 from pig_core.report.explorer import Explorer
 from pig_core.report.whatif import WhatIf, ask, loss_along
@@ -241,3 +242,24 @@ def test_a_slider_moved_in_jupyterlab_changes_the_picture(lab):
         tab.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
         assert loss.inner_text() != before
         assert picture.get_attribute("src") != source
+
+
+def test_objects_are_drawn_in_their_own_colours_and_the_worst_video_is_the_worst():
+    video, masks = torch.zeros(3, 4, 3, 8, 8), torch.zeros(3, 4, 2, 8, 8)
+    where = {0: (1, slice(0, 2)), 1: (2, slice(5, 7))}  # object -> channel (green, blue) and rows
+    for j, (channel, rows) in where.items():
+        for t in range(4):
+            video[:, t, channel, rows, t : t + 2] = 1.0
+            masks[:, t, j, rows, t : t + 2] = 1.0
+    green, blue = own_colors(video, masks)
+    assert green == OBJECT_COLORS[1]
+    assert blue == OBJECT_COLORS[0]
+    assert own_colors(video[:, :, :1], masks) == OBJECT_COLORS  # grey: as they come
+
+    evaluation = open_task("spring_color", 5).evaluation
+    errors, (typical, worst) = last_errors(evaluation), typical_and_worst(evaluation)
+    assert errors[worst] == errors.max()
+    assert errors[typical] == sorted(errors)[2]
+    offset = torch.tensor(evaluation.metrics["position_offset"]).numpy()
+    ahead = evaluation.rollout[worst, -1] - offset - evaluation.truth[worst, -1]
+    assert errors[worst] == pytest.approx((ahead**2).mean() ** 0.5)

@@ -1,6 +1,7 @@
 """Tables and figures about how far the constants can be trusted: other truths, other videos, a plain tracker."""
 
 import math
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -20,13 +21,19 @@ def signed_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return found.assign(percent=100 * found["error"])
 
 
-def errors_table(runs: pd.DataFrame) -> Markdown:
-    """Every constant of every variant: true value, the signed error of each seed, their mean and scatter."""
+def errors_table(runs: pd.DataFrame, best: Mapping[str, Mapping[str, float]] | None = None) -> Markdown:
+    """Every constant of every variant: true value, the signed error of each seed, their mean and scatter.
+
+    Args:
+        best: task -> constant -> what a model with 5 substeps can measure at best.
+    """
+    best = best or {}
     return rows_table([
         {
             "task": TASKS[task].title, "": f"${name}$", "runs": variant, "true": f"{part['truth'].iloc[0]:g}",
             "error of each seed in %": ", ".join(f"{value:+.2f}" for value in part["percent"]),
             "mean ± sd": f"{part['percent'].mean():+.2f} ± {part['percent'].std():.2f}",
+            **({"best with 5 steps": f"{100 * (best[task][name] / part['truth'].iloc[0] - 1):+.2f}"} if best else {}),
         }
         for (task, name, variant), part in signed_errors(runs).groupby(["task", "name", "variant"], sort=False)
     ])  # fmt: skip
