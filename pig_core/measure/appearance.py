@@ -29,6 +29,12 @@ class Appearance:
         """Of a disc with the mask's area, pixels."""
         return 2 * float(np.sqrt(self.mask.sum() / np.pi))
 
+    @property
+    def centroid(self) -> np.ndarray:
+        """Of the mask, from the middle of the window, (2,) pixels."""
+        reach = np.arange(len(self.mask)) - self.half
+        return np.array([self.mask.sum(0) @ reach, self.mask.sum(1) @ reach]) / max(float(self.mask.sum()), 1e-9)
+
 
 def _taps(fraction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the four neighbours by Catmull and Rom's cubic, and their derivatives, (n, 4) each."""
@@ -158,15 +164,32 @@ def learn(
         return Appearance(c, np.zeros_like(a)), np.zeros(2)
     largest = 1 + np.argmax(ndimage.sum_labels(a, labels, np.arange(1, count + 1)))
     part = ndimage.binary_fill_holes(labels == largest)
-    a = np.where(part, np.maximum(a, 0.26), 0) * 1.0
-    a = np.where(ndimage.binary_erosion(part), np.maximum(a, 0.9), a).astype(np.float32)
-    rows, columns = np.nonzero(part)
-    middle = np.array([(columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2])
+    a, c = _matted(part, c, mean_d, mean_b)
+    rows, columns = np.nonzero(a > 0.05)
     middle = np.array([(a * np.arange(len(a))).sum(), (a * np.arange(len(a))[:, None]).sum()]) / a.sum()
     shift = np.rint(middle - half).astype(int)
     extent = np.abs(np.stack([columns, rows], -1) - half - shift).max()
     new = int(min(extent + GROWN, half + 4))
     return Appearance(_window(c, shift, new), _window(a, shift, new)), shift.astype(float)
+
+
+def _matted(part: np.ndarray, content: np.ndarray, moved: np.ndarray, behind: np.ndarray) -> tuple:
+    """Mask and content of a solid object with soft edges: its rim is a mixture of inside and background.
+
+    Args:
+        part: (m, m) where the object is, edges included.
+        moved, behind: (m, m, 3) the mean difference from the background, and the mean background.
+    """
+    inside = ndimage.binary_erosion(part, iterations=2)
+    if inside.sum() < 4:
+        return part.astype(np.float32), content
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    rim = ndimage.binary_dilation(part) & ~inside
+    pure = content[tuple(nearest)]
+    contrast = pure - behind
+    share = np.clip((moved * contrast).sum(-1) / np.maximum((contrast**2).sum(-1), 1e-3), 0, 1)
+    mask = np.where(inside, 1.0, np.where(rim, share, 0.0)).astype(np.float32)
+    return mask, np.where(rim[..., None], pure, content)
 
 
 def _fitted(picture: np.ndarray, pad: int) -> np.ndarray:

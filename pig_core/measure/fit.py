@@ -95,13 +95,13 @@ def fit_law(
         area: of the picture, pixels squared: a frame that is left out costs as much as a position in it.
         simpler: the fit of the law that this one refines.
     """
-    least = max(5, len(law.numbers) // (2 * law.objects) + 2)
+    least = max(5, len(law.numbers) // (2 * positions.shape[1]) + 2)
     frames = np.flatnonzero(seen)
     best = Fit(law, np.zeros(len(law.numbers)), 0, 0, np.zeros(len(times), bool), 0.0, refused="too few frames")
     if len(frames) < least:
         return best
     noise = noise_of(positions[frames])
-    cores = _cores(frames, least)
+    cores = _cores(frames, least)[: 1 if law.whole else None]
     if simpler is not None:
         if simpler.used.sum() < least or share_off(simpler, positions) > 3 * MOST_OFF:
             best.refused = f"{simpler.law.name} is far off already"

@@ -26,10 +26,11 @@ class ClipLaw:
         name: on the command line and in results.
         refines: name of the simpler law that this one adds a number to; it is fitted first, and where it is far off,
             this one is not fitted at all.
-        objects: how many objects it is about.
+        objects: how many objects it is about; 0: any number above one.
         constants: what is reported; ``length_power`` says how a scale in pixels a metre changes it.
         numbers: names of what is fitted.
         lowest, highest: bounds of some of these numbers.
+        whole: its free motion is looked for in all frames only, not in parts of them; for laws that are slow to fit.
         automatic: whether it is tried where no law is asked for.
     """
 
@@ -41,6 +42,15 @@ class ClipLaw:
     lowest: ClassVar[Mapping[str, float]] = {}
     highest: ClassVar[Mapping[str, float]] = {}
     automatic: ClassVar[bool] = True
+    whole: ClassVar[bool] = False
+
+    def __init__(self, objects: int = 1):
+        """``objects``: how many there are, for a law about any number of them."""
+
+    @classmethod
+    def suits(cls, objects: int) -> bool:
+        """Whether the law is about so many objects."""
+        return cls.objects == objects or (cls.objects == 0 and objects > 1)
 
     def path(self, numbers: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Positions (P, T, K, 2) in pixels of P guesses, (P, n), at seconds (T,) counted from the motion's middle."""

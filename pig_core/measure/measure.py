@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.errors import PigError
 from ..common.progress import Progress
-from . import straight, swings, warn  # noqa: F401  laws register themselves
+from . import bodies, straight, swings, warn  # noqa: F401  laws register themselves
 from .errorbars import bars
 from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
 from .law import LAWS, ClipLaw, family
@@ -105,7 +105,7 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
     The thing that moves most may be a hand: unless a law explains it well, others are followed, too, and the thing
     that a law explains best is the object. So it is if it is a shadow.
     """
-    laws = [law() for name, law in LAWS.items() if _wanted(name, law, options)]
+    laws = [law(options.objects) for name, law in LAWS.items() if _wanted(name, law, options)]
     area, count = float(np.prod(clip.size)), options.objects
     tracks: list[Track] = []
     options_found = []
@@ -135,7 +135,7 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
 def _wanted(name: str, law: type[ClipLaw], options: Options) -> bool:
     if options.law != AUTO:
         return options.law in (name, family(name)) or LAWS[options.law].refines == name
-    return law.automatic and law.objects in (0, options.objects)
+    return law.automatic and law.suits(options.objects)
 
 
 def _seen(tracks: Sequence[Track]) -> np.ndarray:

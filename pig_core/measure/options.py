@@ -60,9 +60,10 @@ class Options:
         if self.law != AUTO and self.law not in LAWS:
             allowed = [AUTO, *LAWS]
             raise ConfigError(f"there is no law {self.law!r}; allowed: {', '.join(allowed)}{hint(self.law, allowed)}")
-        if self.law != AUTO and LAWS[self.law].objects not in (0, self.objects):
+        if self.law != AUTO and not LAWS[self.law].suits(self.objects):
             raise ConfigError(
-                f"the law {self.law} is about {LAWS[self.law].objects} objects, got objects={self.objects}"
+                f"the law {self.law} is about {LAWS[self.law].objects or 'two or more'} objects, "
+                f"got objects={self.objects}"
             )
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ConfigError(f"end must be after start, got start={self.start:g}, end={self.end:g}")

@@ -17,6 +17,7 @@ SIZE = (480, 360)  # width, height, pixels
 FPS, SECONDS = 30, {"toss": 0.8, "slope": 1.2}
 BLUR = 3  # pictures averaged into one frame, over half of its time
 GRAVITY = 9.81
+_GHOST = 'contype="0" conaffinity="0"'  # touches nothing
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _world(rng: np.random.Generator, scene: str) -> str:
     eye = f"{rng.uniform(-0.1, 0.1):.3f} {-rng.uniform(2.6, 3.4):.3f} {rng.uniform(-0.05, 0.1):.3f}"
     gravity = 0 if "<tendon>" in scene else -GRAVITY
     return f"""<mujoco><option timestep="0.00111111111111" integrator="RK4" gravity="0 0 {gravity}"/>
-    <visual><global offwidth="{SIZE[0]}" offheight="{SIZE[1]}"/><headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25"/>
+    <visual><global offwidth="{SIZE[0]}" offheight="{SIZE[1]}"/>
+      <headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25"/>
       <quality shadowsize="2048"/></visual>
     <asset><texture name="wall" type="2d" builtin="checker" rgb1="{a}" rgb2="{b}" width="256" height="256"/>
       <material name="wall" texture="wall" texrepeat="{rng.integers(2, 7)} {rng.integers(2, 7)}"/></asset>
@@ -114,14 +116,14 @@ def _world(rng: np.random.Generator, scene: str) -> str:
       <light pos="{light}" dir="{-0.2 * float(light.split()[0]):.2f} 1 -0.8" directional="false" castshadow="true"
         diffuse="0.6 0.6 0.6"/>
       <camera name="eye" pos="{eye}" xyaxes="1 0 0 0 0 1" fovy="42"/>
-      <geom type="box" size="4 0.05 4" pos="0 {rng.uniform(0.35, 0.7):.2f} 0" material="wall" contype="0" conaffinity="0"/>
-      <geom type="box" size="4 4 0.05" pos="0 0 -1.3" rgba="{_color(rng)}" contype="0" conaffinity="0"/>
+      <geom type="box" size="4 0.05 4" pos="0 {rng.uniform(0.35, 0.7):.2f} 0" material="wall" {_GHOST}/>
+      <geom type="box" size="4 4 0.05" pos="0 0 -1.3" rgba="{_color(rng)}" {_GHOST}/>
       {scene}</mujoco>"""
 
 
 def _geom(rng: np.random.Generator, color: str | None = None) -> str:
     size = rng.uniform(0.04, 0.09)
-    return f'<geom type="sphere" size="{size:.4f}" mass="1" rgba="{color or _color(rng)}" contype="0" conaffinity="0"/>'
+    return f'<geom type="sphere" size="{size:.4f}" mass="1" rgba="{color or _color(rng)}" {_GHOST}/>'
 
 
 _POINT = '<inertial pos="0 0 0" mass="1" diaginertia="1e-7 1e-7 1e-7"/>'
@@ -132,8 +134,8 @@ def _pendulum(rng: np.random.Generator):
     top = rng.uniform(0.45, 0.7)
     scene = f"""<body pos="{rng.uniform(-0.2, 0.2):.3f} 0 {top:.4f}">
       <joint type="hinge" axis="0 1 0" damping="{damping * length**2:.8f}"/>
-      <geom type="capsule" size="0.006" fromto="0 0 0 0 0 {-length:.4f}" mass="0" rgba="0.2 0.2 0.2 1" contype="0"
-        conaffinity="0"/><inertial pos="0 0 0" mass="1e-9" diaginertia="1e-9 1e-9 1e-9"/>
+      <geom type="capsule" size="0.006" fromto="0 0 0 0 0 {-length:.4f}" mass="0" rgba="0.2 0.2 0.2 1" {_GHOST}/>
+      <inertial pos="0 0 0" mass="1e-9" diaginertia="1e-9 1e-9 1e-9"/>
       <body name="object" pos="0 0 {-length:.8f}">{_POINT}{_geom(rng)}</body></body></worldbody>"""
     truth = {"omega2": GRAVITY / round(length, 8), "length": length, "damping": damping}
     return scene, truth, "pendulum", ([rng.choice([-1, 1]) * rng.uniform(0.3, 1.0)], [0.0])
@@ -151,7 +153,8 @@ def _spring(rng: np.random.Generator):
     omega2, damping = rng.uniform(15, 60), rng.uniform(0, 0.3)
     rest = rng.uniform(-0.1, 0.2)
     scene = f"""<body name="object" pos="{rng.uniform(-0.4, 0.4):.3f} 0 {rest + GRAVITY / omega2:.4f}">
-      <joint type="slide" axis="0 0 1" stiffness="{omega2:.8f}" damping="{damping:.8f}"/>{_POINT}{_geom(rng)}</body></worldbody>"""
+      <joint type="slide" axis="0 0 1" stiffness="{omega2:.8f}" damping="{damping:.8f}"/>
+      {_POINT}{_geom(rng)}</body></worldbody>"""
     start = ([rng.choice([-1, 1]) * rng.uniform(0.15, 0.4) - GRAVITY / omega2], [0.0])
     return scene, {"omega2": omega2, "damping": damping}, "spring", start
 
@@ -161,10 +164,9 @@ def _slope(rng: np.random.Generator):
     along = np.array([side * np.cos(tilt), 0, -np.sin(tilt)])
     size = rng.uniform(0.05, 0.08)
     scene = f"""<geom type="box" size="1.2 0.15 0.02" euler="0 {side * np.degrees(tilt):.4f} 0"
-      pos="0 0 {-size - 0.02:.4f}" rgba="{_color(rng)}" contype="0" conaffinity="0"/>
+      pos="0 0 {-size - 0.02:.4f}" rgba="{_color(rng)}" {_GHOST}/>
       <body name="object"><joint type="slide" axis="{along[0]:.10f} 0 {along[2]:.10f}"/>{_POINT}
-      <geom type="box" size="{size:.4f} {size:.4f} {size:.4f}" euler="0 {side * np.degrees(tilt):.4f} 0" mass="1"
-        rgba="{_color(rng)}" contype="0" conaffinity="0"/></body></worldbody>"""
+      <geom type="sphere" size="{size:.4f}" mass="1" rgba="{_color(rng)}" {_GHOST}/></body></worldbody>"""
     start = ([-0.85], [rng.uniform(0, 0.3)])
     return scene, {"a": GRAVITY * np.sin(tilt)}, "constant_acceleration", start
 

@@ -46,12 +46,12 @@ class Scene:
         return self.frames[t] / np.float32(255) - self.background
 
     def paint_out(self, look: Appearance, positions: np.ndarray) -> None:
-        """Put the background where the object is, in all frames; positions (T, 2)."""
+        """Put the background where the object is, in all frames; positions (T, 2) of its centroid."""
         area = ndimage.binary_dilation(look.mask > 0.1, iterations=2)
         rows, columns = np.nonzero(np.pad(area, 1))
         height, width = self.sides
         plain = (self.background * 255).round().astype(np.uint8)
-        for t, (x, y) in enumerate(positions.round().astype(int)):
+        for t, (x, y) in enumerate((positions - look.centroid).round().astype(int)):
             r, c = rows + y - look.half - 1, columns + x - look.half - 1
             inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
             self.frames[t, r[inside], c[inside]] = plain[r[inside], c[inside]]

@@ -23,7 +23,7 @@ class Track:
     """One object through all frames, in pixels of the working size.
 
     Attributes:
-        positions: (T, 2).
+        positions: (T, 2) of the mask's centroid.
         drawn: (T,) how much of what moves around the object is explained by drawing it, at most 1.
         seen: (T,) bool.
         score: how much this is an object: drawn well, moving smoothly and far, in contrast with the background.
@@ -134,7 +134,7 @@ def follow(scene: Scene, look: Appearance) -> Track:
     height, width = scene.sides
     inside = ((positions > -0.5) & (positions < np.array([width, height]) - 0.5)).all(1)
     score, contrast = judge(look, index, positions, drawn, scene)
-    return Track(look, positions, drawn, inside & (drawn > SEEN), score, contrast)
+    return Track(look, positions + look.centroid, drawn, inside & (drawn > SEEN), score, contrast)
 
 
 def _locate(scene: Scene, search: Search, look: Appearance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from .search import Scene
 from .track import Track
 from .video import Clip
 
-SHAKE = 0.6  # pixels of the working size
+SHAKEN = 0.3  # of the frames
 SMALL = 4.0  # pixels of the file across
 
 
@@ -30,13 +30,13 @@ def of_clip(clip: Clip) -> list[str]:
         found.append(
             f"{100 * repeats:.0f} % of the frames repeat the one before: the clip's clock may not be the camera's"
         )
-    if shake(clip) > SHAKE:
+    if shake(clip) > SHAKEN:
         found.append("the camera moves: positions are relative to the picture; use a tripod")
     return found
 
 
 def shake(clip: Clip, most: int = 24) -> float:
-    """By how much the picture as a whole jumps about, pixels of the working size: its shift against the median."""
+    """The share of frames in which the picture as a whole is shifted against the median, by a pixel or more."""
     chosen = np.unique(np.linspace(0, len(clip.frames) - 1, most).round().astype(int))
     grey = clip.frames[chosen].mean(-1)
     grey = grey - grey.mean((1, 2), keepdims=True)
@@ -45,9 +45,8 @@ def shake(clip: Clip, most: int = 24) -> float:
     for picture in grey:
         cross = fft.rfft2(picture) * np.conj(still)
         peak = fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), grey.shape[1:])
-        y, x = np.unravel_index(int(peak.argmax()), peak.shape)
-        shifts.append([(y + peak.shape[0] // 2) % peak.shape[0], (x + peak.shape[1] // 2) % peak.shape[1]])
-    return float(np.std(shifts, 0).max())
+        shifts.append(peak[0, 0] < peak.max())
+    return float(np.mean(shifts))
 
 
 def is_shadow(track: Track, scene: Scene) -> bool:
