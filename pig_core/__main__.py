@@ -13,7 +13,7 @@ VERBS = {
     "results": "report.results",  # the table of results into README.md
     "wall": "report.overview",  # the animation of README.md
     "page": "report.page",  # an executed notebook to a page
-    "measure": "measure.program",  # a clip of one's own
+    "measure": "report.measured",  # a clip of one's own
     "bench": "studies.bench",  # what everything costs
 }
 

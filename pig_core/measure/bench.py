@@ -1,15 +1,16 @@
-"""Measures rendered clips whose truth is known: ``python -m pig_core clips [COUNT]``.
+"""Measures rendered clips whose truth is known: ``python -m pig_core.measure.bench [COUNT]``.
 
 One JSON file a clip, numbers only; what is there is not measured again. A clip that cannot be measured counts, too.
 """
 
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..common.errors import PigError
+from ..common.errors import PigError, RunError, in_one_sentence
 from ..common.files import results_folder, write_json
 from ..common.machine import commit, provenance
 from ..common.progress import Progress
@@ -74,3 +75,14 @@ def matched(found: Measurement, clip: Rendered) -> np.ndarray:
     both = [found.positions[:, order] - clip.positions[frames] for order in ([0], [0, 1], [1, 0])
             if len(order) == clip.positions.shape[1]]  # fmt: skip
     return min(both, key=lambda off: np.abs(off).mean())
+
+
+def main(arguments: list[str]) -> None:
+    """Measure the clips of all kinds."""
+    if len(arguments) > 1 or not all(text.isdigit() and int(text) for text in arguments):
+        raise RunError("write: python -m pig_core.measure.bench [COUNT], with the number of clips of each kind")
+    bench(*map(int, arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(in_one_sentence(main, sys.argv[1:]))

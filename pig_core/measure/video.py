@@ -72,6 +72,8 @@ def read_clip(
     Raises:
         DataError: that says what is wrong with the file.
     """
+    if Path(path).is_dir() and not fps:
+        raise DataError(f"a folder of pictures has no clock: set fps for {path}")
     frames, times, numbers, warnings, stride = [], [], [], [], 1
     size = None
     with Progress("read", frame_count(path), 100) as progress:
