@@ -1,6 +1,7 @@
 """Measures rendered clips whose truth is known: ``python -m pig_core.measure.bench [COUNT]``.
 
 One JSON file a clip, numbers only; what is there is not measured again. A clip that cannot be measured counts, too.
+``python -m pig_core.measure.bench --real FOLDER`` measures real clips that do not come with the project.
 """
 
 import sys
@@ -18,6 +19,7 @@ from .law import family
 from .measure import Measurement, measure
 from .options import Options
 from .rendered import KINDS, Rendered, render
+from .results import summary
 
 COUNT = 10  # clips of each kind
 
@@ -36,6 +38,32 @@ def bench(count: int = COUNT, folder: Path | None = None) -> None:
                     write_json(path, {"kind": kind, "seed": seed, **judged(clip, scratch)})
                     scratch.unlink()
                 progress.advance(path.stem)
+
+
+REAL = {
+    "iris_pendulum.gif": {"known": "g=9.81"},
+    "ball_toss_15fps.mp4": {"px_per_m": 398.71},
+    "ball_toss_30fps.mp4": {"px_per_m": 398.71},
+    "ornament_pendulum.mp4": {},
+    "iris_Two_Moving_Pendulums.gif": {"objects": 2},
+}
+
+
+def bench_real(clips: Path, folder: Path | None = None) -> None:
+    """Measure real clips that lie in a folder; only numbers are kept."""
+    folder = folder or results_folder() / "clips"
+    with Progress("real", len(REAL), 1) as progress:
+        for name, options in REAL.items():
+            path = folder / f"real-{Path(name).stem}.json"
+            if not path.is_file():
+                began = time.process_time()
+                try:
+                    about = summary(measure(Options(str(clips / name), **options)))
+                except PigError as error:
+                    about = {"failed": str(error), "commit": commit()}
+                about["video"] = about.get("options", {}).pop("video", name) and name
+                write_json(path, {**about, "cpu_seconds": time.process_time() - began})
+            progress.advance(name)
 
 
 def judged(clip: Rendered, path: Path) -> dict[str, object]:
@@ -79,6 +107,9 @@ def matched(found: Measurement, clip: Rendered) -> np.ndarray:
 
 def main(arguments: list[str]) -> None:
     """Measure the clips of all kinds."""
+    if arguments[:1] == ["--real"] and len(arguments) == 2:
+        bench_real(Path(arguments[1]))
+        return
     if len(arguments) > 1 or not all(text.isdigit() and int(text) for text in arguments):
         raise RunError("write: python -m pig_core.measure.bench [COUNT], with the number of clips of each kind")
     bench(*map(int, arguments))

@@ -11,7 +11,8 @@ SOFT = 2.0  # pixels from which on residuals count less
 KEEP = 2.5 * 1.2  # standard deviations that a frame may be off and still belong to the free motion
 MOST_STEPS, FIRST_STEPS = 25, 8  # of the solver, each with one Jacobian
 ROUNDS = 5
-THIN = 100  # frames of a part that are enough to see whether it grows
+GUESSES = 2  # that are followed, the nearest ones
+THIN = 60  # frames of a part that are enough to see whether it grows
 MOST_OFF = 0.06  # residual as a share of the travel, above which a law does not explain a motion
 MARGIN = 10.0  # of the BIC by which a less simple law must be better
 PHI = np.arange(0, 0.97, 0.04)  # correlations of neighbouring residuals that are tried
@@ -140,12 +141,12 @@ def _grown(law, times, positions, seen, first, last, noise, least, simpler) -> F
         thin = np.flatnonzero(used)[:: max(1, used.sum() // THIN)]
         t, x = times[thin] - zero, positions[thin]
         guesses = law.guesses(t, x) if numbers is None else [numbers]
+        guesses = sorted(guesses, key=lambda guess: _apart(law, guess, t, x))[:GUESSES]
         tried = [solve(law, t, x, guess, FIRST_STEPS) for guess in guesses]
         if not tried:
             return None
+        numbers = min(tried, key=lambda one: _apart(law, one, t, x))
         with np.errstate(all="ignore"):
-            costs = [np.nan_to_num(np.abs(law.path(one[None], t)[0] - x).mean(), nan=np.inf) for one in tried]
-            numbers = tried[int(np.argmin(costs))]
             off = np.sqrt(((law.path(numbers[None], times - zero)[0] - positions) ** 2).mean((1, 2)))
         sigma = max(noise, 1.48 * float(np.median(off[used])) / 1.18)
         good = seen & (off < KEEP * sigma)
@@ -159,6 +160,12 @@ def _grown(law, times, positions, seen, first, last, noise, least, simpler) -> F
         visited.add(used.tobytes())
     numbers = solve(law, times[used] - zero, positions[used], numbers)
     return Fit(law, numbers, first, last, used, zero)
+
+
+def _apart(law: ClipLaw, numbers: np.ndarray, times: np.ndarray, positions: np.ndarray) -> float:
+    """Mean distance of a path from positions, pixels per axis."""
+    with np.errstate(all="ignore"):
+        return float(np.nan_to_num(np.abs(law.path(numbers[None], times)[0] - positions).mean(), nan=np.inf))
 
 
 def _run(good: np.ndarray, first: int, last: int) -> tuple[int, int]:
@@ -207,10 +214,13 @@ def gain(fit: Fit, positions: np.ndarray, seen: np.ndarray, area: float) -> floa
 
 
 def simplest(fits: list[Fit]) -> Fit | None:
-    """The law with the fewest numbers whose BIC is within the margin of the best; None if all are refused."""
+    """The law with the fewest numbers whose BIC is within the margin of the best; None if all are refused.
+
+    Of two with as many numbers the one that refines the other counts as less simple.
+    """
     possible = [fit for fit in fits if not fit.refused]
     if not possible:
         return None
     best = min(fit.bic for fit in possible)
     near = [fit for fit in possible if fit.bic <= best + MARGIN]
-    return min(near, key=lambda fit: (len(fit.law.numbers), fit.bic))
+    return min(near, key=lambda fit: (len(fit.law.numbers), bool(fit.law.refines), fit.bic))

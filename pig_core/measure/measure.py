@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.errors import PigError
 from ..common.progress import Progress
-from . import bodies, straight, swings, warn  # noqa: F401  laws register themselves
+from . import bodies, collisions, straight, swings, warn  # noqa: F401  laws register themselves
 from .errorbars import bars
 from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
 from .law import LAWS, ClipLaw, family
@@ -215,6 +215,8 @@ def predict_last_quarter(fit: Fit, times: np.ndarray, positions: np.ndarray) -> 
 
     The fit begins with guesses from those three quarters alone. None where they are too short.
     """
+    if hasattr(fit.law, "arcs"):  # what comes after a collision cannot be predicted without its mechanics
+        return None
     frames = np.flatnonzero(fit.used)
     cut = int(np.ceil(0.75 * len(frames)))
     if len(frames) - cut < 1 or 2 * cut * positions.shape[1] <= len(fit.numbers) + 1:

@@ -52,6 +52,11 @@ def summary(found: Measurement) -> dict[str, object]:
     }  # fmt: skip
     if "length" in LAWS[name].constants and found.unseen_px is not None and fit.law.objects == 1:
         about["unseen_degrees"] = float(np.degrees(found.unseen_px / fit.law.values(fit.numbers)["length"]))
+    if hasattr(fit.law, "collisions"):
+        inside = (fit.first, fit.last)
+        low, high = (float(clip.times[i]) for i in inside)
+        found_ones = [[a + fit.zero, b + fit.zero] for a, b in fit.law.collisions]
+        about["collisions"] = [pair for pair in found_ones if low <= pair[0] and pair[1] <= high]
     about |= {
         "video": str(found.options.video),
         "sha256": fingerprint(Path(found.options.video)),
