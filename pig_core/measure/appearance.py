@@ -182,7 +182,8 @@ def _matted(part: np.ndarray, content: np.ndarray, moved: np.ndarray, behind: np
     """
     inside = ndimage.binary_erosion(part, iterations=2)
     if inside.sum() < 4:
-        return part.astype(np.float32), content
+        strength = np.linalg.norm(moved, axis=-1) * part  # too small to have an inside: as solid as it stands out
+        return (strength / max(float(strength.max()), 1e-6)).astype(np.float32), content
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
     rim = ndimage.binary_dilation(part) & ~inside
     pure = content[tuple(nearest)]

@@ -169,7 +169,10 @@ def _pictures(path: Path, warnings: list[str]) -> Iterator[tuple[float, _Picture
             if not number:
                 raise DataError(f"{path} cannot be decoded ({error.strerror})") from error
             warnings.append(f"the file is damaged after frame {number - 1}: what comes before was used")
-        if stream.frames and number and number < stream.frames - 1 and not warnings:
+        lasts = float(container.duration or 0) / av.time_base
+        if number > 1 and not warnings and number * (time - first) / (number - 1) < 0.8 * lasts:
+            warnings.append(f"the file says that it lasts {lasts:.1f} s, but ends after {time - first:.1f} s")
+        elif stream.frames and number and number < stream.frames - 1 and not warnings:
             warnings.append(f"the file says {stream.frames} frames, but {number} could be read")
 
 
@@ -199,10 +202,11 @@ class _open:
         except (av.error.FFmpegError, ValueError) as error:
             self.file.close()
             raise DataError(f"{path} is not a video that can be read ({getattr(error, 'strerror', error)})") from error
+        kinds = sorted({stream.type for stream in self.container.streams})  # read before the container is closed
         streams = self.container.streams.video
         if not streams:
             self.__exit__()
-            raise DataError(f"{path} has no pictures, only {self.container.streams[0].type}")
+            raise DataError(f"{path} has no pictures, only {' and '.join(kinds) or 'nothing'}")
         return self.container, streams[0]
 
     def __exit__(self, *_: object) -> None:
