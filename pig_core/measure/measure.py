@@ -18,7 +18,7 @@ from .search import Scene
 from .track import Track, find_mover
 from .video import Clip, read_clip
 
-MOVERS = 3  # things beside the objects that are followed, if the first ones obey no law
+MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
 LEAST_FRAMES = 5
 LEAST_GAIN = 20.0  # of the BIC over that of a random walk, for a law to have explained anything
 
@@ -109,7 +109,7 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
     area, count = float(np.prod(clip.size)), options.objects
     tracks: list[Track] = []
     options_found = []
-    while len(tracks) < count + MOVERS - 1:
+    while len(tracks) < (MOVERS if count == 1 else count):
         track = find_mover(scene)
         if track is None:
             break
