@@ -8,7 +8,7 @@ PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 PAGES := $(patsubst %,reports/%.html,index data paper robustness ablations $(TASKS))
 
-.PHONY: report run data test lint lab bench study sweep sweep-extra weights results clean always
+.PHONY: report run measure clips data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -42,6 +42,17 @@ run: $(INSTALLED)
 		-p task $(TASK) -p save_dir reports/runs/$(TASK)/run -p overwrite True
 	$(BIN)/python -m pig_core page reports/runs/$(TASK)/run/train.ipynb reports/runs/$(TASK)/run/index.html
 	@echo "The run's page is reports/runs/$(TASK)/run/index.html"
+
+# Clips of your own to constants, a page each and one table: make measure VIDEOS="lab/*.mp4" MEASURE="--known g=9.81"
+VIDEOS ?=
+MEASURE ?=
+measure: $(INSTALLED)
+	$(SWEEP) -s measure.smk --config videos='$(VIDEOS)' options='$(MEASURE)'
+	@echo "The table is reports/runs/measure/index.html"
+
+# Clips rendered by MuJoCo, ten of each kind, measured and judged; what is there is not measured again.
+clips: $(INSTALLED)
+	$(BIN)/python -m pig_core.measure.bench
 
 # All data files of all tasks; without it a run simulates what it needs.
 data: $(INSTALLED)

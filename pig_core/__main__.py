@@ -14,6 +14,7 @@ VERBS = {
     "results": "report.results",  # the table of results into README.md
     "wall": "report.overview",  # the animation of README.md
     "page": "report.page",  # an executed notebook to a page
+    "measure": "report.measured",  # a clip of one's own
     "bench": "studies.bench",  # what everything costs
 }
 

@@ -1,0 +1,48 @@
+# Clips to constants, one process a clip; what was measured is not measured again, what failed is said in the table.
+#   make measure VIDEOS="lab/*.mp4"
+#   snakemake -c2 -s measure.smk --config videos="lab/*.mp4" options="--known g=9.81" folder=reports/runs/measure
+import glob
+from pathlib import Path
+
+from pig_core.measure.demo import DEMO
+
+
+FOLDER = Path(config.get("folder", "reports/runs/measure"))
+VIDEOS = sorted(glob.glob(config["videos"])) if config.get("videos") else [str(DEMO)]
+if not VIDEOS:
+    raise ValueError(f"no file is called {config['videos']}")
+# Two clips of one name in two folders keep apart.
+NAMED = {}
+for video in VIDEOS:
+    name = Path(video).stem
+    while name in NAMED:
+        name += "_"
+    NAMED[name] = video
+
+
+rule table:
+    input:
+        [str(FOLDER / name / "done") for name in NAMED],
+    output:
+        str(FOLDER / "index.html"),
+    params:
+        folders=[str(FOLDER / name) for name in NAMED],
+    shell:
+        "python -m pig_core measure --table {output:q} {params.folders:q}"
+
+
+rule measure:
+    input:
+        lambda wildcards: NAMED[wildcards.name],
+    output:
+        str(FOLDER / "{name}" / "done"),
+    params:
+        folder=lambda wildcards: str(FOLDER / wildcards.name),
+        options=config.get("options", ""),
+    wildcard_constraints:
+        name="[^/]+",
+    shell:
+        "mkdir -p {params.folder:q};"
+        " OMP_NUM_THREADS=1 python -m pig_core measure {input:q} --save_dir {params.folder:q} {params.options}"
+        " 2> {params.folder:q}/failed.txt && rm {params.folder:q}/failed.txt || cat {params.folder:q}/failed.txt;"
+        " touch {output:q}"

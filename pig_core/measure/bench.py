@@ -1,0 +1,119 @@
+"""Measures rendered clips whose truth is known: ``python -m pig_core.measure.bench [COUNT]``.
+
+One JSON file a clip, numbers only; what is there is not measured again. A clip that cannot be measured counts, too.
+``python -m pig_core.measure.bench --real FOLDER`` measures real clips that do not come with the project.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..common.errors import PigError, RunError, in_one_sentence
+from ..common.files import results_folder, write_json
+from ..common.machine import commit, provenance
+from ..common.progress import Progress
+from .law import family
+from .measure import Measurement, measure
+from .options import Options
+from .rendered import KINDS, Rendered, render
+from .results import summary
+
+COUNT = 10  # clips of each kind
+
+
+def bench(count: int = COUNT, folder: Path | None = None) -> None:
+    """Render and measure the clips of all kinds with seeds 0 ... ``count`` - 1."""
+    folder = folder or results_folder() / "clips"
+    scratch = folder / "rendered.partial.mp4"
+    with Progress("bench", count * len(KINDS), 1) as progress:
+        for seed in range(count):
+            for kind in KINDS:
+                path = folder / f"{kind}-s{seed}.json"
+                if not path.is_file():
+                    clip = render(kind, seed)
+                    clip.write(scratch)
+                    write_json(path, {"kind": kind, "seed": seed, **judged(clip, scratch)})
+                    scratch.unlink()
+                progress.advance(path.stem)
+
+
+REAL = {
+    "iris_pendulum.gif": {"known": "g=9.81"},
+    "ball_toss_15fps.mp4": {"px_per_m": 398.71},
+    "ball_toss_30fps.mp4": {"px_per_m": 398.71},
+    "ornament_pendulum.mp4": {},
+    "iris_Two_Moving_Pendulums.gif": {"objects": 2},
+}
+
+
+def bench_real(clips: Path, folder: Path | None = None) -> None:
+    """Measure real clips that lie in a folder; only numbers are kept."""
+    folder = folder or results_folder() / "clips"
+    with Progress("real", len(REAL), 1) as progress:
+        for name, options in REAL.items():
+            path = folder / f"real-{Path(name).stem}.json"
+            if not path.is_file():
+                began = time.process_time()
+                try:
+                    about = summary(measure(Options(str(clips / name), **options)))
+                except PigError as error:
+                    about = {"failed": str(error), "commit": commit()}
+                about["video"] = about.get("options", {}).pop("video", name) and name
+                write_json(path, {**about, "cpu_seconds": time.process_time() - began})
+            progress.advance(name)
+
+
+def judged(clip: Rendered, path: Path) -> dict[str, object]:
+    """The measurement of one rendered clip beside its truth; the scale is told, the law is not."""
+    began = time.process_time()
+    about = {"true_law": clip.law, "truth": clip.truth, "commit": commit(), **provenance(torch.device("cpu"))}
+    try:
+        found = measure(Options(str(path), objects=clip.positions.shape[1], px_per_m=clip.px_per_m))
+    except PigError as error:
+        return {**about, "failed": str(error), "cpu_seconds": time.process_time() - began}
+    seen = np.all([track.seen for track in found.tracks], 0)
+    off = matched(found, clip)[seen]
+    parameters = {
+        name: {**value, "true": clip.truth[name], "covered": bool(value["low"] <= clip.truth[name] <= value["high"])}
+        for name, value in found.parameters.items()
+        if name in clip.truth
+    }
+    return {
+        **about,
+        "law": family(found.fit.law.name),
+        "variant": found.fit.law.name,
+        "position_rms_px": float(np.sqrt((off**2).mean())),
+        "position_bias_px": off.mean((0, 1)).tolist(),
+        "parameters": parameters,
+        "frames": len(seen),
+        "frames_seen": int(seen.sum()),
+        "frames_used": int(found.fit.used.sum()),
+        "unseen_px": found.unseen_px,
+        "warnings": found.warnings,
+        "cpu_seconds": time.process_time() - began,
+    }
+
+
+def matched(found: Measurement, clip: Rendered) -> np.ndarray:
+    """Errors of the positions, (T, K, 2): objects are found in any order."""
+    frames = found.clip.numbers
+    both = [found.positions[:, order] - clip.positions[frames] for order in ([0], [0, 1], [1, 0])
+            if len(order) == clip.positions.shape[1]]  # fmt: skip
+    return min(both, key=lambda off: np.abs(off).mean())
+
+
+def main(arguments: list[str]) -> None:
+    """Measure the clips of all kinds."""
+    if arguments[:1] == ["--real"] and len(arguments) == 2:
+        bench_real(Path(arguments[1]))
+        return
+    if len(arguments) > 1 or not all(text.isdigit() and int(text) for text in arguments):
+        raise RunError("write: python -m pig_core.measure.bench [COUNT], with the number of clips of each kind")
+    bench(*map(int, arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(in_one_sentence(main, sys.argv[1:]))

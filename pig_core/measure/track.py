@@ -1,0 +1,210 @@
+"""Finding what moves: looks are learned from the frames they were found in, and found again, until both agree."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..common.progress import Progress
+from .appearance import Appearance, learn, refine
+from .search import Scene, Search, look_at, starts
+
+BLOCK = 8  # consecutive frames: only such show whether a path is smooth
+JUDGED, LEARNED = 32, 96  # frames that a first look is judged by, and a look is learned from
+ROUNDS = 5
+BEST = 3  # first looks that are learned on
+SEEN = 0.35  # of what moves in a frame that a drawn object must explain to count as seen
+BEND = 0.3  # price of a change of velocity by one diameter a frame, as a share of a frame's gain
+SMALL = 10  # pixels across
+LARGEST = 0.15  # half of a window, as a share of the long side
+
+
+@dataclass
+class Track:
+    """One object through all frames, in pixels of the working size.
+
+    Attributes:
+        positions: (T, 2) of the mask's centroid.
+        drawn: (T,) how much of what moves around the object is explained by drawing it, at most 1.
+        seen: (T,) bool.
+        score: how much this is an object: drawn well, moving smoothly and far, in contrast with the background.
+    """
+
+    look: Appearance
+    positions: np.ndarray
+    drawn: np.ndarray
+    seen: np.ndarray
+    score: float
+    contrast: float
+
+
+def find_movers(scene: Scene, count: int) -> list[Track]:
+    """The ``count`` things that move most like an object, the best first; fewer if there are no more."""
+    tracks = []
+    with Progress("find", count, 1) as progress:
+        for _ in range(count):
+            track = find_mover(scene)
+            if track is None:
+                break
+            tracks.append(track)
+            scene.paint_out(track.look, track.positions)
+            progress.advance(f"object of {track.look.diameter:.0f} pixels, score {track.score:.2f}")
+    return tracks
+
+
+def find_mover(scene: Scene) -> Track | None:
+    """The thing that moves most like an object, through all frames; None if nothing does."""
+    total = len(scene.frames)
+    cap = int(LARGEST * max(scene.sides))
+    first = starts(scene)
+    if not first:
+        return None
+    few, some = _blocks(total, JUDGED), _blocks(total, LEARNED)
+    quick = Searches(scene, few, cap)
+    judged = []
+    for start in first:
+        look = look_at(scene, start)
+        if look.mask.sum() < 2:
+            continue
+        where, drawn, _ = _locate(scene, quick.of(look), look)
+        judged.append((judge(look, few, where, drawn, scene)[0], start))
+    judged.sort(key=lambda pair: -pair[0])
+    search, best, tried = Searches(scene, some, cap), None, []
+    for _, start in judged:
+        if len(tried) == BEST:
+            break
+        if any(start[0] == t and abs(start[1] - x) + abs(start[2] - y) < half for t, x, y, half in tried):
+            continue
+        tried.append(start)
+        look = learned_look(scene, search, look_at(scene, start), cap)
+        if look is None:
+            continue
+        where, drawn, _ = _locate(scene, search.of(look), look)
+        score, _ = judge(look, some, where, drawn, scene)
+        if best is None or score > best[0]:
+            best = score, look
+    if best is None or best[0] <= 0:
+        return None
+    return follow(scene, best[1])
+
+
+class Searches:
+    """Searches in the same frames, made when they are needed: small objects need all pixels, others do not."""
+
+    def __init__(self, scene: Scene, index: np.ndarray, reach: int):
+        self.scene, self.index, self.reach, self.made = scene, index, reach, {}
+
+    def of(self, look: Appearance) -> Search:
+        """The search that finds an object of this size."""
+        step = 1 if look.diameter < SMALL else 2
+        if step not in self.made:
+            self.made[step] = Search(self.scene, self.index, self.reach, step)
+        return self.made[step]
+
+
+def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int) -> Appearance | None:
+    """A look learned from the frames of ``search``; None if nothing is left of it."""
+    for turn in range(ROUNDS):
+        if turn in (0, 1, 3):
+            where, drawn, _ = _locate(scene, search.of(look), look)
+        else:
+            where, drawn = refine(scene.frames, search.index, scene.background, look, where)
+        weights = np.clip(drawn, 0, 1) ** 2 + 1e-6
+        half = min(look.half + 3, cap)
+        before = look if turn else None
+        look, shift = learn(scene.frames, search.index, scene.background, where, weights, half, before, scene.noise)
+        if look.mask.sum() < 2:
+            return None
+        where = where + shift
+    return look
+
+
+def follow(scene: Scene, look: Appearance) -> Track:
+    """A look in all frames of a scene."""
+    index = np.arange(len(scene.frames))
+    where, drawn = [], []
+    gains = []
+    cap = look.half + 1
+    for part in np.array_split(index, max(1, len(index) // 100)):
+        search = Search(scene, part, cap, 1 if look.diameter < SMALL else 2)
+        peaks, gain = search.peaks(look)
+        where.append(peaks)
+        gains.append(gain)
+    path = smoothest(np.concatenate(where), np.concatenate(gains), look.diameter, index)
+    positions, drawn = refine(scene.frames, index, scene.background, look, path, tau=0.15)
+    height, width = scene.sides
+    inside = ((positions > -0.5) & (positions < np.array([width, height]) - 0.5)).all(1)
+    score, contrast = judge(look, index, positions, drawn, scene)
+    return Track(look, positions + look.centroid, drawn, inside & (drawn > SEEN), score, contrast)
+
+
+def _locate(scene: Scene, search: Search, look: Appearance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions in the frames of ``search``, how well the object is drawn there, and the gains."""
+    peaks, gains = search.peaks(look)
+    path = smoothest(peaks, gains, look.diameter, search.index)
+    where, drawn = refine(scene.frames, search.index, scene.background, look, path, rounds=2)
+    return where, drawn, gains
+
+
+def smoothest(peaks: np.ndarray, gains: np.ndarray, diameter: float, index: np.ndarray) -> np.ndarray:
+    """The path through one peak a frame with the best sum of gains, less a price for changes of velocity.
+
+    Args:
+        peaks: (n, P, 2) places and ``gains`` (n, P) what is gained there.
+        index: (n,) numbers of the frames; no price is paid where they are not consecutive.
+    Returns:
+        (n, 2).
+    """
+    n, count = gains.shape
+    top = gains.max(1)
+    scale = max(float(np.median(top)), 1e-9)
+    value = np.maximum(gains / scale, -10)
+    if n < 3:
+        return peaks[np.arange(n), gains.argmax(1)]
+    best = value[0][:, None] + value[1][None]  # (P before, P now)
+    back = []
+    for t in range(2, n):
+        total = np.broadcast_to(best[:, :, None], (count, count, count))
+        if index[t] - index[t - 2] == 2:
+            bend = peaks[t][None, None] - 2 * peaks[t - 1][None, :, None] + peaks[t - 2][:, None, None]
+            total = total - BEND * np.minimum(np.linalg.norm(bend, axis=-1) / diameter, 3)
+        back.append(total.argmax(0))
+        best = total.max(0) + value[t][None]
+    i, j = np.unravel_index(int(best.argmax()), best.shape)
+    chosen = [j, i]
+    for step in reversed(back):
+        i, j = step[i, j], i
+        chosen.append(i)
+    return peaks[np.arange(n), chosen[::-1]]
+
+
+def judge(look: Appearance, index: np.ndarray, where: np.ndarray, drawn: np.ndarray, scene: Scene) -> tuple:
+    """How much this is a moving object, 0 to 1, and its contrast with the background."""
+    good = drawn > SEEN
+    if good.sum() < 3:
+        return 0.0, 0.0
+    step, gap, known = np.zeros(len(index)), np.full(len(index), np.inf), np.zeros(len(index), bool)
+    for t in range(2, len(index) - 2):
+        if index[t + 2] - index[t - 2] == 4:
+            middle = (4 * (where[t - 1] + where[t + 1]) - where[t - 2] - where[t + 2]) / 6
+            gap[t] = np.linalg.norm(where[t] - middle)
+            step[t] = np.linalg.norm(where[t + 1] - where[t - 1]) / 2
+            known[t] = True
+    smooth = (gap < np.maximum(1.0, 0.35 * step)) & good
+    smoothness = smooth[known].mean() if known.any() else 1.0
+    low, high = np.percentile(where[good], [5, 95], axis=0)
+    reach = np.linalg.norm(high - low) / max(look.diameter, 1)
+    x, y = where.round().astype(int)[good].T
+    height, width = scene.sides
+    behind = scene.background[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    inner = look.content[look.mask > 0.5]
+    contrast = float(np.sqrt(((inner[:, None] - behind[None]) ** 2).mean())) if len(inner) else 0.0
+    well = float(np.clip(np.median(drawn), 0, 1))
+    return well * smoothness * reach / (reach + 5) * min(contrast / 0.15, 1), contrast
+
+
+def _blocks(total: int, wanted: int) -> np.ndarray:
+    """Numbers of about ``wanted`` out of ``total`` frames, in blocks of consecutive ones."""
+    if total <= wanted:
+        return np.arange(total)
+    first = np.linspace(0, total - BLOCK, wanted // BLOCK).round().astype(int)
+    return np.unique(first[:, None] + np.arange(BLOCK))

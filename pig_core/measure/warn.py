@@ -1,0 +1,112 @@
+"""What a clip cannot tell, found before and after it was measured, each in one plain sentence."""
+
+import numpy as np
+from scipy import fft
+
+from .search import Scene
+from .track import Track
+from .video import Clip
+
+SHAKEN = 0.3  # of the frames
+SMALL = 4.0  # pixels of the file across
+
+
+def of_clip(clip: Clip) -> list[str]:
+    """What can be seen before anything is followed."""
+    found = []
+    steps = np.diff(clip.times)
+    if len(steps) > 3 and steps.max() > 1.9 * np.median(steps):
+        found.append("the time between frames varies: the file's time stamps were used; set fps if they are wrong")
+    pairs = list(zip(clip.frames[:-1], clip.frames[1:], strict=True))
+    change = np.array([np.abs(a[::4, ::4].astype(int) - b[::4, ::4]).mean(-1) for a, b in pairs])
+    level = change.mean((1, 2))
+    if (change > 25).mean((1, 2)).max() > 0.5:
+        cut = int((change > 25).mean((1, 2)).argmax()) + 1
+        found.append(
+            f"the whole picture changes at {clip.times[cut]:.2f} s: a cut, or a moved camera; set start or end there"
+        )
+    repeats = (level < 1e-9).mean()
+    if repeats > 0.2:
+        found.append(
+            f"{100 * repeats:.0f} % of the frames repeat the one before: the clip's clock may not be the camera's"
+        )
+    if shake(clip) > SHAKEN:
+        found.append("the camera moves: positions are relative to the picture; use a tripod")
+    return found
+
+
+def shake(clip: Clip, most: int = 24) -> float:
+    """The share of frames in which the picture as a whole is shifted against the median, by a pixel or more."""
+    chosen = np.unique(np.linspace(0, len(clip.frames) - 1, most).round().astype(int))
+    grey = clip.frames[chosen].mean(-1)
+    grey = grey - grey.mean((1, 2), keepdims=True)
+    still = fft.rfft2(np.median(grey, 0))
+    shifts = []
+    for picture in grey:
+        cross = fft.rfft2(picture) * np.conj(still)
+        peak = fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), grey.shape[1:])
+        shifts.append(peak[0, 0] < peak.max())
+    return float(np.mean(shifts))
+
+
+def is_shadow(track: Track, scene: Scene) -> bool:
+    """Whether an object is the background, only darker: grey, and less in contrast than most objects."""
+    inner = track.look.mask > 0.5
+    if not inner.any():
+        return False
+    x, y = track.positions[track.seen].round().astype(int).T
+    height, width = scene.sides
+    behind = scene.background[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].mean(0)
+    content = track.look.content[inner].mean(0)
+    ratio = content / np.maximum(behind, 0.02)
+    return bool((ratio < 1).all() and np.ptp(ratio) < 0.12 and ratio.min() > 0.25)
+
+
+def same_motion(one: np.ndarray, other: np.ndarray, frames: np.ndarray) -> bool:
+    """Whether two things move alike up to scale and place, as an object and its shadow do."""
+    if frames.sum() < 5:
+        return one is other
+    a, b = (x[frames].reshape(frames.sum(), -1) for x in (one, other))
+    design = np.column_stack([a, np.ones(len(a))])
+    rest = b - design @ np.linalg.lstsq(design, b, rcond=None)[0]
+    return bool(rest.var(0).sum() < 0.02 * b.var(0).sum())
+
+
+def of_result(result, seen: np.ndarray) -> list[str]:
+    """What the measurement itself shows."""
+    found, fit, clip = [], result.fit, result.clip
+    for number, diameter in enumerate(result.diameters, 1):
+        if diameter < SMALL:
+            found.append(f"object {number} is {diameter:.1f} pixels across: come closer, at least {SMALL:g} are needed")
+    if (missing := int((~seen).sum())) > 0:
+        found.append(f"in {missing} of {len(seen)} frames the object was not seen: hidden, or out of the picture")
+    outside = int((seen & ~fit.used).sum())
+    if outside > 0.15 * seen.sum():
+        found.append(
+            f"only {clip.times[fit.first]:.2f} to {clip.times[fit.last]:.2f} s is a free motion by this law: a hand, a "
+            f"collision, a cut or slow motion would look so; {outside} frames were left out"
+        )
+    if result.px_per_m is None and any(about.length_power for about in fit.law.constants.values()):
+        found.append("the scale is not known: lengths are in pixels; set px_per_m or known")
+    rest = fit.path(clip.times[fit.used]) - result.positions[fit.used]
+    skew = _skewed(fit, rest, clip.times)
+    if skew:
+        found.append(skew)
+    return found
+
+
+def _skewed(fit, rest: np.ndarray, times: np.ndarray) -> str:
+    """Signs of a view that is not perpendicular to a pendulum's plane."""
+    if "length" not in fit.law.constants or rest.shape[1] != 1 or "angle" not in fit.law.numbers:
+        return ""
+    px, py = fit.numbers[:2]
+    dx, dy = (fit.path(times[fit.used])[:, 0] - [px, py]).T
+    theta = np.arctan2(dx, dy)
+    radial = rest[:, 0, 0] * np.sin(theta) + rest[:, 0, 1] * np.cos(theta)
+    if radial.std() < 0.5 or np.ptp(theta) < 0.2:
+        return ""
+    design = np.stack([np.ones_like(theta), np.sin(theta), np.sin(theta) ** 2], 1)
+    left = radial - design @ np.linalg.lstsq(design, radial, rcond=None)[0]
+    if 1 - left.var() / radial.var() > 0.6:
+        return "the pendulum's path is not a circle: the camera does not look at its plane at a right angle"
+    return ""
