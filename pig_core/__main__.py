@@ -14,6 +14,7 @@ VERBS = {
     "wall": "report.overview",  # the animation of README.md
     "page": "report.page",  # an executed notebook to a page
     "bench": "studies.bench",  # what everything costs
+    "control": "control.experiment",  # the pendulum, swung up from pixels
 }
 
 
