@@ -29,8 +29,13 @@ class Pendulum(Law):
         self.register_buffer("arm", torch.ones(()))  # from the pivot to the positions, pixels
 
     def acceleration(self, pos: Tensor, vel: Tensor, action: Tensor | None = None) -> Tensor:
-        pull = 1.5 * self.value("g") * pos.sin()
-        return pull if action is None else pull + 3.0 * self.value("a") * action.unsqueeze(-2)
+        pull = 1.5 * self._of("g", pos) * pos.sin()
+        return pull if action is None else pull + 3.0 * self._of("a", pos) * action.unsqueeze(-2)
+
+    def _of(self, name: str, pos: Tensor) -> Tensor:
+        """A constant, or that of each scene; states of a scene, such as candidates of its plan, follow one another."""
+        value = self.value(name)
+        return value.repeat_interleave(len(pos) // len(value), 0) if value.dim() else value
 
     def substep(self, pos: Tensor, vel: Tensor, h: float, action: Tensor | None = None) -> tuple[Tensor, Tensor]:
         vel = (vel + h * self.acceleration(pos, vel, action)).clamp(-MAX_SPEED, MAX_SPEED)

@@ -74,15 +74,12 @@ class Planning:
     def step(self, pos: Tensor, vel: Tensor, physics: Dynamics, goal: Tensor) -> Plan:
         """Plan from states (E, 1, D) each towards goal angles (E,), radians from upright.
 
-        A law may have constants of its own for every episode, (E, 1, 1).
+        A physics may have constants of its own for every episode.
         """
         planner, mean = self.planner, self.mean
         std = torch.full_like(mean, MAX_TORQUE)
         n, e = planner.candidates, len(mean)
         pos, vel, goal = (x.repeat_interleave(n, 0) for x in (pos, vel, goal))
-        own = {name: value for name, value in physics.tensors().items() if value.dim()}
-        if own:
-            physics = physics.given(**{name: value.repeat_interleave(n, 0) for name, value in own.items()})
         for noise in self._noise():
             tried = (mean.unsqueeze(1) + std.unsqueeze(1) * noise).clamp(-MAX_TORQUE, MAX_TORQUE)  # (E, N, H, 1)
             torques = tried.flatten(0, 1)
