@@ -32,8 +32,8 @@ def pendulum_config(seed: int = 0, sequences: int = 500, arrow: bool = True, **o
     filmed = max(500, sequences)
     own = {
         "decoder_type": "turning_transformer", "mask_background": True, "start_prior": False, "substeps": 1,
-        "locality_steps": 0, "unet_base": 4, "decoder_steps": 80, "vision_steps": 300, "vision_batch": 16, "n_train": filmed,
-        "n_eval": HELD_OUT, "datapoints": sequences if sequences < filmed else 0, "print_interval": 100,
+        "locality_steps": 0, "unet_base": 4, "decoder_steps": 80, "vision_steps": 300, "vision_batch": 16,
+        "n_train": filmed, "n_eval": HELD_OUT, "datapoints": sequences if sequences < filmed else 0, "print_interval": 100,
         "data_dir": str(data_folder() / "pendulum" / f"{filmed}"),
     }  # fmt: skip
     return make_config(task_of_pictures(arrow), seed=seed, **{**own, **options})
