@@ -1,4 +1,4 @@
-# make report | test | lab | run | data | sweep | bench; everything else is a step of these. Data and runs are never deleted.
+# make report | test | lab | run | control | data | sweep | bench; everything else is a step of these. Data and runs are never deleted.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -8,7 +8,7 @@ PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 PAGES := $(patsubst %,reports/%.html,index data ablations $(TASKS))
 
-.PHONY: report run data test lint lab bench study sweep sweep-extra weights results clean always
+.PHONY: report run control data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -42,6 +42,13 @@ run: $(INSTALLED)
 		-p task $(TASK) -p save_dir reports/runs/$(TASK)/run -p overwrite True
 	$(BIN)/python -m pig_core page reports/runs/$(TASK)/run/train.ipynb reports/runs/$(TASK)/run/index.html
 	@echo "The run's page is reports/runs/$(TASK)/run/index.html"
+
+# Gymnasium's pendulum, learned from video and swung up from pixels, and its page: make control (about 5 minutes)
+control: $(INSTALLED)
+	mkdir -p $(BUILD)
+	$(PAPERMILL) notebooks/control.ipynb $(BUILD)/control.ipynb --log-output
+	$(BIN)/python -m pig_core page $(BUILD)/control.ipynb reports/control.html
+	@echo "The page is reports/control.html"
 
 # All data files of all tasks; without it a run simulates what it needs.
 data: $(INSTALLED)

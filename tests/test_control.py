@@ -5,7 +5,6 @@ import math
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +23,10 @@ from pig_core.control.planner import Planner
 from pig_core.decoder import TemplateDecoder
 from pig_core.parts.turning import TurningDecoder
 
-RESULTS = sorted((Path(__file__).resolve().parents[1] / "reports" / "results" / "control").glob("s*.json"))
+from .test_notebooks import ROOT, papermill, read
+
+NOTEBOOK = ROOT / "notebooks" / "control.ipynb"
+RESULTS = sorted((ROOT / "reports" / "results" / "control").glob("s*.json"))
 SMALL = Planner(horizon=5, candidates=20, rounds=2, elites=4)
 
 
@@ -166,21 +168,20 @@ def test_an_interrupted_collection_goes_on_where_it_was(small_films, monkeypatch
     made, film_part = [], collect._film_part
     monkeypatch.setattr(collect, "_film_part", lambda *a: made.append(a) or film_part(*a))
     again = collect.film(3, 5, "train")
-    assert [part for _, _, part, _ in made] == [1]
+    assert [arguments[2:4] for arguments in made] == [(1, 1)]
     for name, array in again.items():
         np.testing.assert_array_equal(array, whole[name][:3])
     assert np.abs(again["actions"]).max() <= 2
     assert not np.array_equal(collect.film(2, 5, "valid")["actions"], whole["actions"][:2])
 
 
-def test_from_pixels_to_a_plan(small_films, tmp_path, capsys):
-    tiny = {"n_train": 6, "n_eval": 2, "datapoints": 0, "data_dir": str(tmp_path), "folder": tmp_path / "run"}
-    steps = {"decoder_steps": 2, "vision_steps": 2, "dynamics_steps": 2}
-    model, metrics = learn(0, 5, **tiny, **steps)
+def test_from_pixels_to_a_plan(tmp_path, capsys):
+    tiny = {"n_eval": 2, "decoder_steps": 2, "vision_steps": 2, "dynamics_steps": 2, "folder": tmp_path}
+    model, metrics = learn(0, 5, **tiny)
     assert metrics["learned"].keys() == {"g", "a"}
     assert model.physics.arm > 1  # it has looked for its circle
     capsys.readouterr()
-    again, _ = learn(0, 5, **tiny, **steps)
+    again, _ = learn(0, 5, **tiny)
     assert "dynamics" not in capsys.readouterr().out  # opened, not trained
     torch.testing.assert_close(again.physics.pivot, model.physics.pivot)
     episodes = play(Pendulums(2), [0, 1], Pixels(model, weigh_after=6), SMALL, degrees=20, steps=8, keep_plans=True)
@@ -228,17 +229,31 @@ def test_wrong_goals_gravities_and_horizons_are_refused():
     for goal in (math.nan, "up", True, math.inf):
         with pytest.raises(ConfigError, match="goal must be a number of degrees from upright"):
             play(Pendulums(1), [0], TrueState(true_model()), SMALL, degrees=goal, steps=1)
-    for value in (0.0, -3.0, math.nan, math.inf):
+    for value in (0.0, -3.0, math.nan, math.inf, "heavy"):
         with pytest.raises(ConfigError, match="gravity must be a number above 0"):
             Pendulums(1, value)
+    with pytest.raises(ConfigError, match="number of episodes must be a whole number of at least 1, got 0"):
+        Pendulums(0)
     with pytest.raises(ConfigError, match="horizon must be a whole number of at least 1, got 0"):
         Planner(horizon=0)
     with pytest.raises(ConfigError, match="elites must be at most candidates, 200, got 300"):
         Planner(elites=300)
     with pytest.raises(ConfigError, match="sequences must be a whole number of at least 5, got 2"):
         pendulum_config(sequences=2)
-    assert pendulum_config(sequences=50).datapoints == 50
+    assert pendulum_config(sequences=50).n_train == 50
     assert replace(PENDULUM, name="other").law is PENDULUM.law
+
+
+def test_the_notebook_runs_in_any_folder(tmp_path):
+    options = {"sequences": 5, "n_eval": 2, "steps": 2, "resets": 1, "folder": str(tmp_path / "kept")}
+    arguments = [x for name, value in options.items() for x in ("-p", name, str(value))]
+    done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=NOTEBOOK)
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 4
+    assert any("pig-player" in o.get("data", {}).get("text/html", "") for o in outputs)
+    assert not [o for o in outputs if o.output_type == "stream" and "Warning" in o["text"]]
+    assert {p.name for p in tmp_path.iterdir()} == {"out.ipynb", "kept"}
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.stem)

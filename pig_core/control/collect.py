@@ -40,7 +40,7 @@ def ensure_videos(config: Config, task: Task) -> None:
             continue
         arrays = {}
         for split, n in sizes.items():
-            for name, array in film(n, length, split, arrow).items():
+            for name, array in film(n, length, split, arrow, Path(config.data_dir).parent / "filmed").items():
                 arrays[f"{split}_{name}"] = array
         with replacing(path) as temporary:
             np.savez_compressed(temporary, **arrays)
@@ -61,26 +61,37 @@ def film(n: int, length: int, split: str, arrow: bool = True, folder: Path | Non
     parts, total = [], -(-n // PART)
     with Progress("film", total, interval=5) as progress:
         for part in range(total):
-            path = folder / f"{'arrow' if arrow else 'plain'}-{split}-{length}-{part:03d}.npz"
-            if not path.is_file():
-                made = _film_part(length, split, part, arrow)
+            path, count = folder / f"{'arrow' if arrow else 'plain'}-{split}-{length}-{part:03d}.npz", n - PART * part
+            held = _held(path, length) if path.is_file() else None
+            if held is None or len(held["x"]) < min(PART, count):
+                held = _film_part(length, split, part, min(PART, count), arrow)
                 with replacing(path) as temporary:
-                    np.savez_compressed(temporary, **made)
-            parts.append({
-                "x": load_array(path, "x", (PART, length, SIZE, SIZE, 3), np.uint8),
-                "pos": load_array(path, "pos", (PART, length, 1, 2), np.float32),
-                "actions": load_array(path, "actions", (PART, length, 1), np.float32),
-            })  # fmt: skip
+                    np.savez_compressed(temporary, **held)
+            parts.append(held)
             progress.advance(f"{split}: {min(n, PART * (part + 1))} of {n} sequences")
     return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
 
 
-def _film_part(length: int, split: str, part: int, arrow: bool) -> dict[str, np.ndarray]:
-    """One file's sequences, with randomness of its own: pictures with and without the arrow show the same motion."""
+def _held(path: Path, length: int) -> dict[str, np.ndarray]:
+    """What a file of films holds, checked."""
+    return {
+        "x": load_array(path, "x", (None, length, SIZE, SIZE, 3), np.uint8),
+        "pos": load_array(path, "pos", (None, length, 1, 2), np.float32),
+        "actions": load_array(path, "actions", (None, length, 1), np.float32),
+    }
+
+
+def _film_part(length: int, split: str, part: int, n: int, arrow: bool) -> dict[str, np.ndarray]:
+    """The first ``n`` sequences of one file.
+
+    Its randomness is its own: films of more sequences begin with the same ones, and pictures with and without the
+    arrow show the same motion.
+    """
     rng = np.random.default_rng([zlib.crc32(split.encode()), length, part])
-    pendulums = Pendulums(PART, arrow=arrow)
-    pendulums.put(np.stack([rng.uniform(-np.pi, np.pi, PART), rng.uniform(-PENDULUM.speed, PENDULUM.speed, PART)], 1))
-    torques = rng.uniform(-MAX_TORQUE, MAX_TORQUE, (PART, length)).astype(np.float32)
+    pendulums = Pendulums(n, arrow=arrow)
+    angles, speeds = rng.uniform(-np.pi, np.pi, PART), rng.uniform(-PENDULUM.speed, PENDULUM.speed, PART)
+    pendulums.put(np.stack([angles, speeds], 1)[:n])
+    torques = rng.uniform(-MAX_TORQUE, MAX_TORQUE, (PART, length)).astype(np.float32)[:n]
     frames, angles = [], []
     for t in range(length):
         frames.append(pendulums.frames())

@@ -46,8 +46,10 @@ class Pendulums:
     """
 
     def __init__(self, n: int, gravity: float = TRUE_GRAVITY, arrow: bool = True):
-        if not 0 < gravity < float("inf"):
-            raise ConfigError(f"gravity must be a number above 0, got {gravity}")
+        if type(n) is not int or n < 1:
+            raise ConfigError(f"the number of episodes must be a whole number of at least 1, got {n!r}")
+        if isinstance(gravity, bool) or not isinstance(gravity, int | float) or not 0 < gravity < float("inf"):
+            raise ConfigError(f"gravity must be a number above 0, got {gravity!r}")
         library, self.arrow = gymnasium(), arrow
         options = {"render_mode": "rgb_array", "g": gravity, "disable_env_checker": True}
         self.environments = [library.make("Pendulum-v1", **options) for _ in range(n)]

@@ -22,19 +22,18 @@ def pendulum_config(seed: int = 0, sequences: int = 500, arrow: bool = True, **o
     """The options of a run: one object needs a mask against the background, and one step a frame is exact.
 
     Args:
-        sequences: training sequences; up to 500 they are the first ones of the same file.
+        sequences: training sequences; fewer are the first ones of more.
         options: others of :class:`Config`.
     Raises:
         ConfigError: for a value that is not allowed.
     """
     if type(sequences) is not int or sequences < 5:
         raise ConfigError(f"sequences must be a whole number of at least 5, got {sequences!r}")
-    filmed = max(500, sequences)
     own = {
         "decoder_type": "turning_transformer", "mask_background": True, "start_prior": False, "substeps": 1,
         "locality_steps": 0, "unet_base": 4, "decoder_steps": 80, "vision_steps": 300, "vision_batch": 16,
-        "n_train": filmed, "n_eval": HELD_OUT, "datapoints": sequences if sequences < filmed else 0, "print_interval": 100,
-        "data_dir": str(data_folder() / "pendulum" / f"{filmed}"),
+        "n_train": sequences, "n_eval": HELD_OUT, "print_interval": 100,
+        "data_dir": str(data_folder() / "pendulum" / f"{sequences}"),
     }  # fmt: skip
     return make_config(task_of_pictures(arrow), seed=seed, **{**own, **options})
 
@@ -43,13 +42,14 @@ def learn(seed: int = 0, sequences: int = 500, arrow: bool = True, folder: str |
     """Train, or open what was trained, or go on with what was interrupted.
 
     Args:
-        folder: of the run; None: ``reports/runs/pendulum/...``.
+        folder: where films and run are kept; None: ``data/datasets/pendulum`` and ``reports/runs/pendulum``.
     Returns:
         the model, and the run's ``metrics.json``.
     Raises:
         ConfigError, RunError: with one sentence on what to change.
     """
-    where = Path(folder) if folder else run_folder(seed, sequences, arrow)
+    where = Path(folder) / f"run-s{seed}" if folder else run_folder(seed, sequences, arrow)
+    options |= {"data_dir": str(Path(folder) / "data")} if folder else {}
     config, task = pendulum_config(seed, sequences, arrow, save_dir=str(where), **options), task_of_pictures(arrow)
     if not (where / METRICS).is_file():
         ensure_videos(config, task)
