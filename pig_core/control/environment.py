@@ -4,6 +4,7 @@ A rod hangs on a motor too weak to lift it at once. The picture shows the rod, i
 arrow that grows with the torque of the last action; the environment draws none before the first one.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -89,15 +90,17 @@ class Pendulums:
 
 def shrink(picture: np.ndarray) -> np.ndarray:
     """A picture, uint8 (S, S, 3), as the area average of its pixels, uint8 (SIZE, SIZE, 3)."""
-    average = _area_average(len(picture))
-    rows = (average @ picture.reshape(len(picture), -1).astype(np.float32)).reshape(SIZE, len(picture), 3)
-    return (np.tensordot(rows, average, (1, 1)).swapaxes(1, 2) + 0.5).astype(np.uint8)
+    large, blocks = len(picture), math.gcd(len(picture), SIZE)  # of pixels that share no small one with another block
+    average = _area_average(large // blocks, SIZE // blocks)
+    rows = average @ picture.reshape(blocks, large // blocks, large * 3).astype(np.float32)
+    pixels = average @ rows.reshape(SIZE, blocks, large // blocks, 3)
+    return (pixels.reshape(SIZE, SIZE, 3) + 0.5).astype(np.uint8)
 
 
 @lru_cache
-def _area_average(size: int) -> np.ndarray:
-    """How much of each of ``size`` pixels lies in each of SIZE larger ones, (SIZE, size); rows sum to 1."""
-    edges = np.arange(SIZE + 1) * size / SIZE
-    pixels = np.arange(size)
+def _area_average(large: int, small: int) -> np.ndarray:
+    """How much of each of ``large`` pixels lies in each of ``small`` larger ones, (small, large); rows sum to 1."""
+    edges = np.arange(small + 1) * large / small
+    pixels = np.arange(large)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (overlap.clip(0) * SIZE / size).astype(np.float32)
+    return (overlap.clip(0) * small / large).astype(np.float32)
