@@ -52,6 +52,7 @@ def _episodes(model: PAIG, o: Options) -> dict[str, object]:
 PARTS: dict[str, Callable[[PAIG, Options, measures.Keep], object]] = {
     "episodes": lambda model, o, keep: keep(f"episodes {o.resets}", lambda: _episodes(model, o)),
     "plan_milliseconds": lambda model, o, keep: keep("plan", lambda: measures.plan_milliseconds(model)),
+    "arrow": lambda model, o, keep: keep("arrow", lambda: measures.arrow_effect(model)),
     "gravity": lambda model, o, keep: measures.gravity(model, range(o.others), keep),
     "goals": lambda model, o, keep: measures.goals(model, range(o.others), keep),
     "efficiency": lambda model, o, keep: measures.efficiency(o.seed, COUNTS, range(o.others), keep),

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..model import PAIG, to_video
+from .collect import HELD_OUT, film
 from .environment import TRUE_GRAVITY, Pendulums
 from .episodes import Episodes, Pixels, TrueState, play
 from .learn import learn
@@ -104,6 +105,29 @@ def without_arrow(seed: int, sequences: int, resets: Sequence[int]) -> dict[str,
     model, metrics = learn(seed, sequences, arrow=False)
     row = compared(from_pixels(model, resets, arrow=False), from_truth(resets))
     return row | {"learned": metrics["learned"], "parameter_error": metrics["parameter_error"]}
+
+
+@torch.no_grad()
+def arrow_effect(model: PAIG, sequences: int = HELD_OUT) -> dict[str, float]:
+    """What the arrow of the last torque does to the states that the model sees: the same videos with and without it.
+
+    A velocity that were read from the arrow would be another one without it.
+    """
+    states, films = {}, {arrow: film(sequences, PENDULUM.train_length, "valid", arrow) for arrow in (True, False)}
+    for arrow, held in films.items():
+        positions, _ = model.encode(to_video(torch.from_numpy(held["x"])))
+        windows = positions.unfold(1, model.input_steps, 1).movedim(-1, 2).flatten(0, 1)  # (N, L, 1, 2)
+        acted = torch.from_numpy(held["actions"]).unfold(1, model.input_steps, 1).movedim(-1, 2).flatten(0, 1)
+        states[arrow] = model.state(windows, acted)
+    angle, speed = ((with_it - without).flatten() for with_it, without in zip(states[True], states[False], strict=True))
+    angle = torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+    last = acted[:, model.input_steps - 2, 0]
+    return {
+        "states": len(speed),
+        "angle_difference": angle.square().mean().sqrt().item(),  # radians, root mean square
+        "speed_difference": speed.square().mean().sqrt().item(),  # radians per second
+        "speed_difference_per_torque": ((speed * last).sum() / last.square().sum()).item(),
+    }
 
 
 def plan_milliseconds(model: PAIG) -> float:
