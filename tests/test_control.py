@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import sys
 from dataclasses import replace
 
@@ -12,10 +13,10 @@ import torch
 
 from pig_core.__main__ import main
 from pig_core.common.errors import ConfigError, RunError
-from pig_core.control import collect
+from pig_core.control import collect, experiment
 from pig_core.control.environment import MAX_SPEED, Pendulums, gymnasium, shrink
 from pig_core.control.episodes import Pixels, TrueState, estimate_gravity, play
-from pig_core.control.learn import learn, pendulum_config
+from pig_core.control.learn import LIKE_THE_PAPER, learn, pendulum_config
 from pig_core.control.live import Cockpit
 from pig_core.control.measures import true_model
 from pig_core.control.pendulum import PENDULUM
@@ -198,6 +199,49 @@ def test_from_pixels_to_a_plan(tmp_path, capsys):
     assert "polyline" in cockpit.picture.value
 
 
+def test_the_papers_joint_training_is_one_set_of_options(tmp_path):
+    joint = {**LIKE_THE_PAPER, "epochs": 1, "batch_size": 5}
+    model, metrics = learn(0, 5, folder=tmp_path, n_eval=2, **joint)
+    assert metrics["steps"] == {"joint": 1}
+    assert math.isfinite(metrics["pred_loss"])
+    assert model.physics.arm > 1
+
+
+def test_an_interrupted_measurement_goes_on_and_loses_nothing(tmp_path, monkeypatch):
+    """Rows that were done are not measured again; parts of an earlier command stay in the result."""
+    monkeypatch.setattr(experiment, "run_folder", lambda *which: tmp_path / "run")
+    names = "seed truth parameter_error recons_loss pred_loss train_seconds steps config device"
+    trained = dict.fromkeys(names.split(), 0)
+    trained |= {"learned": {"g": 9.9}, "versions": {}, "commit": "c"}
+    monkeypatch.setattr(experiment, "learn", lambda *which: (None, trained))
+    monkeypatch.setattr(experiment.measures, "shown", lambda *which, **more: {"pixels": np.zeros(1)})
+    done, power = [], {"cut": True}
+
+    def part(name):
+        def measure(model, options, keep):
+            def row():
+                if name == "goals" and power["cut"]:
+                    raise KeyboardInterrupt
+                return done.append(name) or {"value of": name}
+
+            return keep(name, row)
+
+        return measure
+
+    monkeypatch.setattr(experiment, "PARTS", {name: part(name) for name in ("arrow", "goals", "gravity")})
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run_experiment(experiment.Options(save_dir=str(tmp_path)))
+    assert json.loads((tmp_path / "s0.json").read_text())["arrow"] == {"value of": "arrow"}
+    power["cut"] = False
+    experiment.run_experiment(experiment.Options(save_dir=str(tmp_path)))
+    assert done == ["arrow", "goals", "gravity"]
+    shutil.rmtree(tmp_path / "run")
+    path = experiment.run_experiment(experiment.Options(save_dir=str(tmp_path), parts="goals"))
+    result = json.loads(path.read_text())
+    assert done == ["arrow", "goals", "gravity", "goals"]
+    assert {name: result[name]["value of"] for name in experiment.PARTS} == {n: n for n in experiment.PARTS}
+
+
 @pytest.mark.parametrize("missing", ["gymnasium", "pygame"])
 def test_a_missing_library_is_one_sentence(missing, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, missing, None)
@@ -215,6 +259,7 @@ def test_a_missing_library_is_one_sentence(missing, monkeypatch, capsys):
         (["--sequences", "3"], "sequences must be a whole number of at least 5, got 3"),
         (["--resets", "0"], "resets must be a whole number of at least 1, got 0"),
         (["--seed", "-1"], "seed must be a whole number of at least 0"),
+        (["--counts", "50,few"], "counts must be whole numbers of at least 5 with commas between, got '50,few'"),
         (["--parts", "episode"], "there is no part 'episode'; allowed: episodes, "),
     ],
 )

@@ -16,7 +16,7 @@ from ..gauss_newton import gauss_newton
 from ..model import PAIG, to_video
 from ..physics import Dynamics
 from ..state import State
-from .environment import STEPS, Pendulums
+from .environment import MAX_TORQUE, STEPS, Pendulums
 from .pendulum import Pendulum
 from .planner import Plan, Planner, cost
 
@@ -146,11 +146,11 @@ def play(
     states, torques = [pendulums.reset(seeds)], []
     planning = (planner or Planner()).start(seeds)
     goals = torch.full((len(seeds),), goal)
-    plans, rng, planned = [], np.random.default_rng([17, *map(int, seeds)]), 0.0
+    plans, rngs, planned = [], [np.random.default_rng([17, int(seed)]) for seed in seeds], 0.0
     with Progress(name, steps, interval=50) as progress:
         for t in range(steps):
             if planner is None:
-                torque = torch.from_numpy(rng.uniform(-2, 2, len(seeds)).astype(np.float32))
+                torque = torch.tensor([rng.uniform(-MAX_TORQUE, MAX_TORQUE) for rng in rngs])
             else:
                 driver.watch(pendulums)
                 if t < WAIT:

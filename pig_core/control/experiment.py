@@ -21,8 +21,6 @@ from . import measures
 from .environment import gymnasium
 from .learn import learn, pendulum_config, run_folder
 
-COUNTS = (5, 15, 50, 150)  # sequences beside the run's own
-
 
 @dataclass(frozen=True)
 class Options:
@@ -32,13 +30,18 @@ class Options:
     sequences: int = option("data", 500, "training sequences, 14 frames each", least=5)
     resets: int = option("run", 100, "episodes of the main row: reset seeds 0, 1, ...", least=1)
     others: int = option("run", 20, "episodes of every other row", least=1)
+    counts: str = option("run", "5,15,50,150", "training sequences to compare with, separated by commas")
     parts: str = option("run", "", "parts to measure, separated by commas; empty: all of them")
     save_dir: str = option("run", "", "folder of the results; empty: reports/results/control")
 
     def __post_init__(self) -> None:
-        kinds = {"seed": int, "sequences": int, "resets": int, "others": int, "parts": str, "save_dir": str}
         for each in fields(self):
-            checked(each.name, getattr(self, each.name), kinds[each.name], each.metadata)
+            checked(each.name, getattr(self, each.name), type(each.default), each.metadata)
+        for count in self.counts.split(","):
+            if not count.strip().isdigit() or int(count) < 5:
+                raise ConfigError(
+                    f"counts must be whole numbers of at least 5 with commas between, got {self.counts!r}"
+                )
         if unknown := [name for name in filter(None, self.parts.split(",")) if name not in PARTS]:
             raise ConfigError(f"there is no part {unknown[0]!r}; allowed: {', '.join(PARTS)}")
 
@@ -55,7 +58,9 @@ PARTS: dict[str, Callable[[PAIG, Options, measures.Keep], object]] = {
     "arrow": lambda model, o, keep: keep("arrow", lambda: measures.arrow_effect(model)),
     "gravity": lambda model, o, keep: measures.gravity(model, range(o.others), keep),
     "goals": lambda model, o, keep: measures.goals(model, range(o.others), keep),
-    "efficiency": lambda model, o, keep: measures.efficiency(o.seed, COUNTS, range(o.others), keep),
+    "efficiency": lambda model, o, keep: measures.efficiency(
+        o.seed, [int(count) for count in o.counts.split(",")], range(o.others), keep
+    ),
     "without_arrow": lambda model, o, keep: keep(
         "without arrow", lambda: measures.without_arrow(o.seed, o.sequences, range(o.others))
     ),

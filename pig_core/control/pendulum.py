@@ -85,8 +85,8 @@ class Pendulum(Law):
             distance = (x - middle).norm(dim=1)
             off = (distance - distance.median()).abs()
             weight = 1 / (1 + (off / (3 * off.median()).clamp_min(1e-6)).square()).unsqueeze(1)
-        self.pivot.copy_(middle + origin)
-        self.arm.copy_(distance.median())
+        # New tensors: what was drawn by the old ones may still have to be differentiated.
+        self.pivot, self.arm = (middle + origin).to(self.pivot), distance.median().to(self.arm)
 
 
 PENDULUM = Task(

@@ -74,7 +74,8 @@ class Planning:
     def step(self, pos: Tensor, vel: Tensor, physics: Dynamics, goal: Tensor) -> Plan:
         """Plan from states (E, 1, D) each towards goal angles (E,), radians from upright.
 
-        A physics may have constants of its own for every episode.
+        A physics says what of its rollout is an angle and a speed (``angles``, ``speeds``), and may have constants of
+        its own for every episode.
         """
         planner, mean = self.planner, self.mean
         std = torch.full_like(mean, MAX_TORQUE)
