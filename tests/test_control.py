@@ -197,6 +197,7 @@ def test_from_pixels_to_a_plan(tmp_path, capsys):
     assert cockpit.picture.value != before
     assert cockpit.driver.physics.values()["g"] == pytest.approx(5.0)
     assert "polyline" in cockpit.picture.value
+    assert 'aria-label="pendulum, goal and plan"' in Cockpit(model).show().data
 
 
 def test_the_papers_joint_training_is_one_set_of_options(tmp_path):

@@ -108,6 +108,7 @@ def _result(options: Options, metrics: dict, measured: dict, commits: list[str])
     main = measured.get("episodes", {})
     return {
         **{name: metrics[name] for name in learned},
+        "train_cpu_seconds": metrics.get("train_cpu_seconds"),
         "sequences": options.sequences,
         "return_pixels": main.get("return_pixels"),
         "return_true_model": main.get("return_true_model"),

@@ -89,7 +89,8 @@ def seeds_table(results: Sequence[dict]) -> pd.DataFrame:
         {
             "seed": r["seed"], "g": r["learned"]["g"], "a": r["learned"]["a"],
             "error of g, %": 100 * r["parameter_error"]["g"], "error of a, %": 100 * r["parameter_error"]["a"],
-            "training, s": r["train_seconds"], "episodes": r.get("episodes", {}).get("resets"),
+            "training, s": r["train_seconds"], "of the CPU": r.get("train_cpu_seconds"),
+            "episodes": r.get("episodes", {}).get("resets"),
             "return from pixels": r["return_pixels"], "return, true model": r["return_true_model"],
             "swing-ups missed": r.get("episodes", {}).get("missed"), "plan, ms": r.get("plan_milliseconds"),
         }

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,8 +55,11 @@ def learn(seed: int = 0, sequences: int = 500, arrow: bool = True, folder: str |
     if not (where / METRICS).is_file():
         ensure_videos(config, task)
         run = Run.start(replace(config, resume=(where / UNFINISHED).is_file()), task)
+        started = time.process_time()  # on a shared machine the clock on the wall says little
         run.train()
+        cpu = time.process_time() - started
         run.evaluate()
+        run.metrics["train_cpu_seconds"] = cpu
         run.save()
     return opened(where / CHECKPOINT, arrow), json.loads((where / METRICS).read_text())
 

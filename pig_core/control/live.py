@@ -5,7 +5,9 @@ import time
 
 import ipywidgets as widgets
 import torch
+from IPython.display import HTML
 
+from ..common.progress import person_watches
 from ..evaluation.pictures import png_url
 from ..model import PAIG
 from .environment import SIZE, TRUE_GRAVITY, Pendulums
@@ -13,11 +15,12 @@ from .episodes import WAIT, Pixels
 from .planner import Planner
 
 PIXELS = 360  # side of the picture on the screen
+PREVIEW = 20  # frames
 AROUND = 28.0  # pixels of a frame from the pivot to the dial's scale
 
 
 class Cockpit:
-    """One pendulum that is controlled from its frames alone, step by step; ``view`` is the widget to display.
+    """One pendulum that is controlled from its frames alone, step by step; ``show`` says what to display.
 
     Args:
         model: as trained.
@@ -44,6 +47,14 @@ class Cockpit:
         self.gravity.observe(lambda change: self.weigh(), "value")
         self.told.observe(lambda change: self.weigh(), "value")
         self.start()
+
+    def show(self) -> widgets.VBox | HTML:
+        """The widget; where nobody is there to move it, such as on a page, the picture after a second."""
+        if person_watches():
+            return self.view
+        for _ in range(PREVIEW):
+            self.step()
+        return HTML(self.picture.value)
 
     def start(self) -> None:
         """Begin an episode where the environment's reset puts the pendulum."""
