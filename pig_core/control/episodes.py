@@ -68,6 +68,7 @@ class Pixels:
         self.model, self.physics, self.weigh_after = model, physics or model.physics, weigh_after
         self.positions: list[Tensor] = []  # (E, 1, 2) of each frame so far, pixels
         self.torques: list[Tensor] = []  # (E, 1)
+        self.weighed: np.ndarray | None = None  # (E,) the gravity that was estimated
 
     @torch.no_grad()
     def watch(self, pendulums: Pendulums) -> None:
@@ -75,7 +76,7 @@ class Pixels:
         self.positions.append(self.model.encode_frames(frames)[0])
         if self.weigh_after and len(self.positions) == self.weigh_after:
             gravity = estimate_gravity(self.physics, torch.stack(self.positions, 1), torch.stack(self.torques, 1))
-            self.physics = self.physics.given(g=gravity[:, None, None])
+            self.physics, self.weighed = self.physics.given(g=gravity[:, None, None]), gravity.numpy()
 
     def acted(self, torques: Tensor) -> None:
         self.torques.append(torques[:, None])
@@ -169,10 +170,16 @@ def play(
             progress.advance()
     states, torques = np.stack(states, 1), np.stack(torques, 1)
     reward = -cost(*(torch.from_numpy(x) for x in (states[:, :-1, 0], states[:, :-1, 1], torques)), torch.tensor(goal))
-    gravity = getattr(getattr(driver, "physics", None), "tensors", dict)().get("g")
-    weighed = gravity.flatten().numpy() if gravity is not None and gravity.dim() else None
     each = 1e3 * planned / max(1, steps - WAIT)
-    return Episodes(states, torques, reward.numpy(), goal, each if len(seeds) == 1 else math.nan, plans, weighed)
+    return Episodes(
+        states,
+        torques,
+        reward.numpy(),
+        goal,
+        each if len(seeds) == 1 else math.nan,
+        plans,
+        getattr(driver, "weighed", None),
+    )
 
 
 @torch.no_grad()
