@@ -291,7 +291,7 @@ def test_wrong_goals_gravities_and_horizons_are_refused():
 
 
 def test_the_notebook_runs_in_any_folder(tmp_path):
-    options = {"sequences": 5, "n_eval": 2, "steps": 2, "resets": 1, "folder": str(tmp_path / "kept")}
+    options = {"sequences": 5, "n_eval": 2, "steps": 2, "resets": 1, "frames": 8, "folder": str(tmp_path / "kept")}
     arguments = [x for name, value in options.items() for x in ("-p", name, str(value))]
     done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=NOTEBOOK)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from ..common.errors import RunError
@@ -62,8 +63,10 @@ def angles_over_time(episodes: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def efficiency_curve(results: Sequence[dict]) -> Figure:
+def efficiency_curve(results: Sequence[dict]) -> Figure | Markdown:
     """Training sequences against the worst error of a constant, and against the return; a point is a run."""
+    if not any("efficiency" in result for result in results):
+        return not_measured("efficiency")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     for result in results:
         rows = dict(result.get("efficiency", {}))
@@ -78,8 +81,8 @@ def efficiency_curve(results: Sequence[dict]) -> Figure:
             right.plot(counts, [row["return_true_model"] for row in rows.values()], "k--", lw=1)
     left.set(xscale="log", yscale="log", xlabel="training sequences", ylabel="worst error of g and a, %")
     right.set(xscale="log", xlabel="training sequences", ylabel="mean return (dashed: true model)")
-    if left.lines:
-        left.legend(fontsize=7)
+    left.legend(fontsize=7)
+    plt.close(figure)  # a notebook shows what is returned; left open it would be shown twice
     return figure
 
 
@@ -99,7 +102,12 @@ def seeds_table(results: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("seed").round(3) if rows else pd.DataFrame()
 
 
-def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame:
+def not_measured(part: str) -> Markdown:
+    """Says which command measures a part that no result has."""
+    return Markdown(f"This has not been measured yet: `python -m pig_core control --parts {part}` does.")
+
+
+def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame | Markdown:
     """The rows of a part ("goals", "gravity", "efficiency") of every seed."""
     kept = ("resets", "return_pixels", "return_true_model", "held_pixels", "held_true_model", "off_pixels",
             "off_true_model")  # fmt: skip
@@ -109,4 +117,4 @@ def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame:
         for result in results
         for name, row in result.get(part, {}).items()
     ]
-    return pd.DataFrame(rows).set_index(["seed", part]).round(2) if rows else pd.DataFrame()
+    return pd.DataFrame(rows).set_index(["seed", part]).round(2) if rows else not_measured(part)
