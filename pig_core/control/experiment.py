@@ -123,9 +123,10 @@ def _result(options: Options, metrics: dict, measured: dict, commits: list[str])
 
 def library_versions() -> dict[str, str]:
     """Of what draws and moves the pendulum."""
+    library = gymnasium()  # first: it silences the greeting
     import pygame
 
-    return {"gymnasium": gymnasium().__version__, "pygame": pygame.version.ver}
+    return {"gymnasium": library.__version__, "pygame": pygame.version.ver}
 
 
 def load(folder: Path | None = None) -> list[dict]:
