@@ -1,4 +1,4 @@
-# make report | test | lab | run | data | sweep | bench; everything else is a step of these. Data and runs are never deleted.
+# make report | test | lab | run | control | data | sweep | bench; everything else is a step of these. Data and runs are never deleted.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -8,7 +8,7 @@ PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 PAGES := $(patsubst %,reports/%.html,index data paper robustness ablations $(TASKS))
 
-.PHONY: report run measure clips data test lint lab bench study sweep sweep-extra weights results clean always
+.PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -53,6 +53,13 @@ measure: $(INSTALLED)
 # Clips rendered by MuJoCo, ten of each kind, measured and judged; what is there is not measured again.
 clips: $(INSTALLED)
 	$(BIN)/python -m pig_core.measure.bench
+
+# Gymnasium's pendulum, learned from video and swung up from pixels, and its page: make control (about 5 minutes)
+control: $(INSTALLED)
+	mkdir -p $(BUILD)
+	$(PAPERMILL) notebooks/control.ipynb $(BUILD)/control.ipynb --log-output
+	$(BIN)/python -m pig_core page $(BUILD)/control.ipynb reports/control.html
+	@echo "The page is reports/control.html"
 
 # All data files of all tasks; without it a run simulates what it needs.
 data: $(INSTALLED)
@@ -102,7 +109,7 @@ results: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,control,clips]'
 	touch $@
 
 clean:

@@ -16,6 +16,7 @@ VERBS = {
     "page": "report.page",  # an executed notebook to a page
     "measure": "report.measured",  # a clip of one's own
     "bench": "studies.bench",  # what everything costs
+    "control": "control.experiment",  # the pendulum, swung up from pixels
 }
 
 

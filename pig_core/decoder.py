@@ -25,8 +25,7 @@ class VariableFromNetwork(nn.Module):
         self.out = nn.Linear(200, math.prod(shape))
 
     def forward(self) -> Tensor:
-        ones = torch.ones(10, device=self.out.weight.device, dtype=self.out.weight.dtype)
-        return self.out(self.hidden(ones).tanh()).view(self.shape).movedim(-1, -3)
+        return self.out(self.hidden(self.out.weight.new_ones(10)).tanh()).view(self.shape).movedim(-1, -3)
 
     @torch.no_grad()
     def simplify(self) -> None:
@@ -65,10 +64,8 @@ def bilinear_weights(coordinate: Tensor, template_size: int, cut: bool) -> Tenso
     """
     pixels = torch.arange(template_size, device=coordinate.device, dtype=coordinate.dtype)
     weights = (1 - (coordinate.unsqueeze(-1) - pixels).abs()).clamp_min(0)
-    if not cut:
-        return weights
     inside = (coordinate >= 0) & (coordinate <= template_size - 1)
-    return weights * inside.unsqueeze(-1)
+    return weights * inside.unsqueeze(-1) if cut else weights
 
 
 class Decoder(nn.Module):

@@ -63,12 +63,8 @@ class UNet(nn.Module):
 
 
 def _double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, padding=1),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(channels_out, channels_out, 3, padding=1),
-        nn.ReLU(inplace=True),
-    )
+    first, second = (nn.Conv2d(channels, channels_out, 3, padding=1) for channels in (channels_in, channels_out))
+    return nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True))
 
 
 class MaskedMLP(nn.Module):
@@ -82,9 +78,7 @@ class MaskedMLP(nn.Module):
         super().__init__()
         self.pooling, self.image_size = pooling, image_size
         inputs = channels * (image_size // pooling) ** 2
-        self.mlp = nn.Sequential(
-            nn.Linear(inputs, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 2)
-        )  # fmt: skip
+        self.mlp = nn.Sequential(nn.Linear(inputs, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 2))
 
     def forward(self, frames: Tensor, masks: Tensor, background: Tensor) -> Tensor:
         """Frames (N, C, H, W) and masks (N, K, H, W) to positions (N, K, 2) in pixels."""
@@ -105,8 +99,7 @@ class CenterOfMass(nn.Module):
 
     def forward(self, frames: Tensor, masks: Tensor, background: Tensor) -> Tensor:
         """As :meth:`MaskedMLP.forward`; an object that is nowhere is put into the middle of the image."""
-        mean, _, _ = mass_moments(masks * saliency(frames, background), self.centres)
-        return mean
+        return mass_moments(masks * saliency(frames, background), self.centres)[0]
 
 
 def saliency(frames: Tensor, background: Tensor) -> Tensor:

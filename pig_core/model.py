@@ -37,7 +37,7 @@ class PAIG(nn.Module):
     Args:
         prior: corrects the estimated state, see :class:`pig_core.parts.prior.StartPrior`; None: it stays as it is.
         input_steps, pred_steps: L and P, frames.
-        refine: (decoder, frames, positions) to better positions; None: they are the encoder's.
+        refine: (drawing, frames, positions) to better positions; None: they are the encoder's.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PAIG(nn.Module):
         physics: Dynamics,
         input_steps: int,
         pred_steps: int,
-        refine: Callable[[Decoder, Tensor, Tensor], Tensor] | None = None,
+        refine: Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor] | None = None,
     ):
         super().__init__()
         self.encoder, self.decoder, self.velocity, self.prior, self.physics = encoder, decoder, velocity, prior, physics
@@ -69,7 +69,7 @@ class PAIG(nn.Module):
         rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps, actions)
         if separate:
             constants = {name: p.detach() for name, p in self.decoder.named_parameters()}
-            drawn = functional_call(self.decoder, constants, rollout.flatten(0, 1))
+            drawn = functional_call(self.decoder, constants, self.physics.placed(rollout).flatten(0, 1))
             recons, prediction = self.decode(positions), drawn.unflatten(0, rollout.shape[:2])
         else:
             images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
@@ -85,7 +85,7 @@ class PAIG(nn.Module):
         """The same for single frames, (N, C, S, S); a refinement's correction carries no gradient."""
         positions, masks = self.encoder(frames, self.decoder.background())
         if self.refine is not None and refined:
-            positions = positions + (self.refine(self.decoder, frames, positions.detach()) - positions).detach()
+            positions = positions + (self.refine(self.draw, frames, positions.detach()) - positions).detach()
         return positions, masks
 
     def predict(self, positions: Tensor, steps: int, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -104,7 +104,11 @@ class PAIG(nn.Module):
 
     def decode(self, positions: Tensor) -> Tensor:
         """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""
-        return self.decoder(positions.flatten(0, 1)).unflatten(0, positions.shape[:2])
+        return self.decoder(self.physics.placed(positions).flatten(0, 1)).unflatten(0, positions.shape[:2])
+
+    def draw(self, positions: Tensor) -> Tensor:
+        """The same for single frames, (N, K, 2) to (N, C, S, S)."""
+        return self.decode(positions.unsqueeze(1)).squeeze(1)
 
     def appearance(self) -> tuple[Tensor, Tensor, Tensor]:
         """Contents (K, C, h, h), mask logits (K, 1, h, h) and the background (C, S, S)."""
@@ -117,9 +121,7 @@ def to_video(frames: Tensor, color: bool = True) -> Tensor:
     The result is a view in the channels-last layout, which convolutions on a CPU like best.
     """
     video = frames.float() / 255.0
-    if not color:
-        video = video.mean(-1, keepdim=True)
-    return video.movedim(-1, -3)
+    return (video if color else video.mean(-1, keepdim=True)).movedim(-1, -3)
 
 
 def frame_errors(images: Tensor, truth: Tensor) -> Tensor:

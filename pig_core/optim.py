@@ -30,8 +30,7 @@ class TensorFlowRMSProp(Optimizer):
             grads = [p.grad for p in params]
             torch._foreach_mul_(squares, group["decay"])
             torch._foreach_addcmul_(squares, grads, grads, 1 - group["decay"])
-            roots = torch._foreach_add(squares, group["eps"])
-            torch._foreach_sqrt_(roots)
+            roots = torch._foreach_sqrt(torch._foreach_add(squares, group["eps"]))
             torch._foreach_addcdiv_(params, grads, roots, -group["lr"])
 
 

@@ -72,6 +72,13 @@ class Dynamics(nn.Module):
         """Where coordinates (..., K, D) put the objects, (..., K, 2) in pixels."""
         return coordinates
 
+    def placed(self, positions: Tensor) -> Tensor:
+        """How positions of consecutive frames are drawn: (B, T, K, 2), or, with an angle to turn by, (B, T, K, 3)."""
+        return positions
+
+    def settle(self, positions: Tensor) -> None:
+        """Find out how the coordinates lie in the image from positions (..., K, 2) in whichever frames."""
+
 
 class Law(Dynamics):
     """Free motion without forces or walls; the base of every law of motion.

@@ -103,7 +103,8 @@ def _reconstruction_stage(name: str, model: PAIG, config: Config, frames: Tensor
         refined = name == "vision" or step >= steps // 2
         with torch.set_grad_enabled(name == "vision"):
             positions, _ = model.encode_frames(images, refined)
-        loss = image_loss(model.decoder(positions), images)
+        model.physics.settle(positions.detach())
+        loss = image_loss(model.draw(positions), images)
         return {"loss": loss, "recons_loss": loss}
 
     schedule = _linear_decay(steps, 0.5, 0.05, warmup=10) if config.anneal_lr else lambda step: 1.0
@@ -128,7 +129,9 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor 
     if not steps and model.prior is None:  # fitted velocity, no constants: nothing to learn
         return Stage("dynamics", 0, groups, lambda step: {}, schedule)
     steps_in, chosen = model.input_steps, slice(config.dynamics_sequences or None)
-    positions = model.physics.coordinates(encode_all(model, config.color, frames[chosen]))  # (N, L+P, K, D)
+    positions = encode_all(model, config.color, frames[chosen])  # (N, L+P, K, 2)
+    model.physics.settle(positions)
+    positions = model.physics.coordinates(positions)  # (N, L+P, K, D)
     actions = None if actions is None else actions[chosen]
 
     def losses(step: int) -> Losses:
@@ -190,6 +193,7 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         video = to_video(frames[index], config.color)
         pushed = None if actions is None else actions[index]
         output = model(video, pushed, separate=config.training_signal == "separate")
+        model.physics.settle(output.positions.detach())  # holds from the next step on
         result = video_losses(output, video, model.input_steps, model.pred_steps)
         loss = config.autoencoder_loss * result["recons_loss"]
         if config.training_signal != "autoencoder":
@@ -198,8 +202,7 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         return {"loss": loss, **result, "outside": outside.sum() / max(1, outside.numel())}
 
     def schedule(step: int) -> float:
-        annealed = config.anneal_lr and step // per_epoch >= int(0.75 * config.epochs)
-        return 0.2 if annealed else 1.0
+        return 0.2 if config.anneal_lr and step // per_epoch >= int(0.75 * config.epochs) else 1.0
 
     physics = set(model.physics.parameters())
     rest = [p for p in model.parameters() if p not in physics]
@@ -208,8 +211,8 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
 
 
 def _physics_groups(model: PAIG, config: Config, lr: float, rest: list) -> list[dict]:
-    physics = list(model.physics.parameters())
-    return [{"params": rest, "lr": lr}, {"params": physics, "lr": lr * config.physics_lr_scale}]
+    physics = {"params": list(model.physics.parameters()), "lr": lr * config.physics_lr_scale}
+    return [{"params": rest, "lr": lr}, physics]
 
 
 # Name -> maker(model, options, training video uint8 (N, L+P, H, W, 3), actions (N, L+P, A) or None).

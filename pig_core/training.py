@@ -97,9 +97,8 @@ def _clip(parameters: list[Tensor], config: Config) -> Tensor:
     """
     grads = [p.grad for p in parameters if p.grad is not None]
     finite = torch.isfinite(get_total_norm(grads))
-    broken = ~finite
     for grad in grads:  # a non-finite gradient must never reach the weights
-        grad.masked_fill_(broken, 0.0)
+        grad.masked_fill_(~finite, 0.0)
     if config.clip_value:
         clip_grad_value_(parameters, config.clip_value)
     if config.clip_norm:

@@ -18,7 +18,7 @@ from pig_core.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+PINS = [*PROJECT["dependencies"], *(pin for extra in PROJECT["optional-dependencies"].values() for pin in extra)]
 RESULTS = sorted((ROOT / "reports" / "results").glob("*.json"))
 
 

@@ -16,7 +16,7 @@ PAGES = [REPORTS / f"{name}.html" for name in ("index", "data", "paper", "robust
 
 
 @needs_chromium
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [*PAGES, REPORTS / "control.html"], ids=lambda p: p.stem)
 def test_a_committed_page_works_offline(page):
     assert page.stat().st_size < 8 * 2**20
     view = {"width": 390, "height": 800}

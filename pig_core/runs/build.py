@@ -14,11 +14,14 @@ from ..parts.dynamics import BLACK_BOXES
 from ..parts.frames import VideoLSTM
 from ..parts.prior import StartPrior
 from ..parts.refine import refine
+from ..parts.turning import TurningDecoder
 from ..parts.velocity import DifferenceVelocity, LinearVelocity
 from ..state import VELOCITIES, Velocity
 from ..tasks import Task
 
-DECODERS: dict[str, type[Decoder]] = {"spatial_transformer": TemplateDecoder, "mlp": MLPDecoder}
+DECODERS: dict[str, type[Decoder]] = {
+    "spatial_transformer": TemplateDecoder, "turning_transformer": TurningDecoder, "mlp": MLPDecoder,
+}  # fmt: skip
 ALL_VELOCITIES: dict[str, type[Velocity]] = {**VELOCITIES, "difference_mlp": DifferenceVelocity}
 
 

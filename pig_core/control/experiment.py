@@ -1,0 +1,141 @@
+"""Train on random torques, then control from pixels, and keep what was measured: ``python -m pig_core control``.
+
+Each seed leaves ``reports/results/control/s<seed>.json``. What is measured stands in parts, each kept when it is
+done: a command that was interrupted goes on where it was.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..common.errors import ConfigError
+from ..common.files import replacing, results_folder, write_json
+from ..common.machine import commit
+from ..common.options import checked, option, parser_of
+from ..model import PAIG
+from . import measures
+from .environment import gymnasium
+from .learn import learn, pendulum_config, run_folder
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure, on how many episodes."""
+
+    seed: int = option("training", 0, "fixes weights and batches of the training", least=0, most=2**32 - 1)
+    sequences: int = option("data", 500, "training sequences, 14 frames each", least=5)
+    resets: int = option("run", 100, "episodes of the main row: reset seeds 0, 1, ...", least=1)
+    others: int = option("run", 20, "episodes of every other row", least=1)
+    counts: str = option("run", "5,15,50,150", "training sequences to compare with, separated by commas")
+    parts: str = option("run", "", "parts to measure, separated by commas; empty: all of them")
+    save_dir: str = option("run", "", "folder of the results; empty: reports/results/control")
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            checked(each.name, getattr(self, each.name), type(each.default), each.metadata)
+        for count in self.counts.split(","):
+            if not count.strip().isdigit() or int(count) < 5:
+                raise ConfigError(
+                    f"counts must be whole numbers of at least 5 with commas between, got {self.counts!r}"
+                )
+        if unknown := [name for name in filter(None, self.parts.split(",")) if name not in PARTS]:
+            raise ConfigError(f"there is no part {unknown[0]!r}; allowed: {', '.join(PARTS)}")
+
+
+def _episodes(model: PAIG, o: Options) -> dict[str, object]:
+    resets = range(o.resets)
+    return measures.compared(measures.from_pixels(model, resets), measures.from_truth(resets))
+
+
+# Name -> what it measures, of the model and the options; each row of a part is kept when it is done.
+PARTS: dict[str, Callable[[PAIG, Options, measures.Keep], object]] = {
+    "episodes": lambda model, o, keep: keep(f"episodes {o.resets}", lambda: _episodes(model, o)),
+    "plan_milliseconds": lambda model, o, keep: keep("plan", lambda: measures.plan_milliseconds(model)),
+    "arrow": lambda model, o, keep: keep("arrow", lambda: measures.arrow_effect(model)),
+    "gravity": lambda model, o, keep: measures.gravity(model, range(o.others), keep),
+    "goals": lambda model, o, keep: measures.goals(model, range(o.others), keep),
+    "efficiency": lambda model, o, keep: measures.efficiency(
+        o.seed, [int(count) for count in o.counts.split(",")], range(o.others), keep
+    ),
+    "without_arrow": lambda model, o, keep: keep(
+        "without arrow", lambda: measures.without_arrow(o.seed, o.sequences, range(o.others))
+    ),
+}
+
+
+def run_experiment(options: Options) -> Path:
+    """Train, measure what is missing, write the result; returns its path.
+
+    Raises:
+        ConfigError, RunError: with one sentence on what to change.
+    """
+    gymnasium()  # misses what is missing before an hour has passed
+    pendulum_config(options.seed, options.sequences)
+    torch.manual_seed(options.seed)
+    folder = Path(options.save_dir) if options.save_dir else results_folder() / "control"
+    model, metrics = learn(options.seed, options.sequences)
+    kept = run_folder(options.seed, options.sequences) / f"rows-{options.others}"
+    rows: dict[str, dict] = {}
+
+    def keep(name: str, measure: Callable[[], object]) -> object:
+        file = kept / f"{name.replace(' ', '_')}.json"
+        if not file.is_file():
+            write_json(file, {"value": measure(), "commit": commit()})
+        rows[name] = json.loads(file.read_text())
+        return rows[name]["value"]
+
+    path = folder / f"s{options.seed}.json"
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    same = before.get("learned") == metrics["learned"] and before.get("commit") == metrics["commit"]
+    measured = {name: before[name] for name in PARTS if same and name in before}  # in a command with other parts
+    for name in filter(None, options.parts.split(",")) if options.parts else PARTS:
+        measured[name] = PARTS[name](model, options, keep)
+        write_json(path, _result(options, metrics, measured, sorted({row["commit"] for row in rows.values()})))
+    if options.seed == 0 and not (folder / "episodes.npz").is_file():
+        with replacing(folder / "episodes.npz") as temporary:
+            np.savez_compressed(temporary, **measures.shown(model, reset=4))
+    return path
+
+
+def _result(options: Options, metrics: dict, measured: dict, commits: list[str]) -> dict[str, object]:
+    """The training's numbers, what was measured, and by which commits."""
+    learned = ("seed", "learned", "truth", "parameter_error", "recons_loss", "pred_loss", "train_seconds", "steps",
+               "config")  # fmt: skip
+    main = measured.get("episodes", {})
+    return {
+        **{name: metrics[name] for name in learned},
+        "train_cpu_seconds": metrics.get("train_cpu_seconds"),
+        "sequences": options.sequences,
+        "return_pixels": main.get("return_pixels"),
+        "return_true_model": main.get("return_true_model"),
+        **measured,
+        "options": asdict(options),
+        "device": metrics["device"],
+        "versions": metrics["versions"] | library_versions(),
+        "commit": metrics["commit"],
+        "commits_of_rows": commits,
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Of what draws and moves the pendulum."""
+    library = gymnasium()  # first: it silences the greeting
+    import pygame
+
+    return {"gymnasium": library.__version__, "pygame": pygame.version.ver}
+
+
+def load(folder: Path | None = None) -> list[dict]:
+    """The results that come with the project, by seed."""
+    return [json.loads(p.read_text()) for p in sorted((folder or results_folder() / "control").glob("s*.json"))]
+
+
+def main(arguments: list[str]) -> None:
+    """Train one seed, measure it, write its result."""
+    parser = parser_of(Options, "python -m pig_core control", __doc__.splitlines()[0], {})
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    print(f"results: {run_experiment(Options(**given))}")

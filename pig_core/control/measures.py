@@ -1,0 +1,168 @@
+"""What is measured of a trained pendulum: one function a row of the results, each against the true model and state."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+
+from ..model import PAIG, to_video
+from .collect import HELD_OUT, film
+from .environment import TRUE_GRAVITY, Pendulums
+from .episodes import Episodes, Pixels, TrueState, play
+from .learn import learn
+from .pendulum import PENDULUM
+from .planner import Planner
+
+HOLDABLE = (0, 10, -10, 20, -20, 160, 180, 200)  # degrees from upright at which the torque outweighs gravity
+TOO_STEEP = (60, 90, 270, 300)
+WEIGH_AFTER = 20  # frames
+TIMED = 30  # frames
+CHANGED = (5.0, 15.0)  # gravity, m/s^2
+SHOWN_EVERY = 2  # frames of the episodes that are kept for the page
+FANS = (3, 20, 40, 60, 90, 120)  # frames of which the plans are kept
+Keep = Callable[[str, Callable[[], object]], object]  # (name of a row, how to measure it) -> the row, old or new
+
+
+def true_model(gravity: float = TRUE_GRAVITY):
+    """The environment's own constants in the law."""
+    return PENDULUM.physics(1, {"g": gravity, "a": 1.0})
+
+
+def from_pixels(model: PAIG, resets: Sequence[int], degrees: float = 0, arrow: bool = True, **options) -> Episodes:
+    """Episodes planned with the learned model from frames alone."""
+    pendulums = Pendulums(len(resets), arrow=arrow)
+    return play(pendulums, resets, Pixels(model), Planner(), degrees, name=f"pixels {degrees:g}", **options)
+
+
+def from_truth(resets: Sequence[int], degrees: float = 0, gravity: float = TRUE_GRAVITY, **options) -> Episodes:
+    """The reference: the same planner with the true model, told the true state, with the same random numbers."""
+    pendulums, driver = Pendulums(len(resets), gravity), TrueState(true_model(gravity))
+    return play(pendulums, resets, driver, Planner(), degrees, name=f"true {degrees:g}", **options)
+
+
+def compared(ours: Episodes, true: Episodes) -> dict[str, object]:
+    """One row: mean returns over the same resets, and how often the goal was held."""
+    pixels, reference = ours.returns, true.returns
+    return {
+        "resets": len(pixels),
+        "return_pixels": pixels.mean().item(),
+        "return_true_model": reference.mean().item(),
+        "relative": (pixels.mean() / reference.mean() - 1).item(),  # above 0: a lower return than the reference
+        "held_pixels": int(ours.held.sum()),
+        "held_true_model": int(true.held.sum()),
+        "missed": int((true.held & ~ours.held).sum()),  # episodes in which only the reference holds the goal
+        "off_pixels": ours.off[:, -50:].mean().item(),  # degrees, over the last 50 frames
+        "off_true_model": true.off[:, -50:].mean().item(),
+        "returns_pixels": pixels.round(2).tolist(),
+        "returns_true_model": reference.round(2).tolist(),
+    }
+
+
+def goals(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]:
+    """Other goals with the same model: no new data, no training."""
+
+    def row(degrees: float) -> dict[str, object]:
+        compares = compared(from_pixels(model, resets, degrees), from_truth(resets, degrees))
+        return compares | {"holdable": degrees in HOLDABLE}
+
+    return {str(degrees): keep(f"goal {degrees}", partial(row, degrees)) for degrees in (*HOLDABLE, *TOO_STEEP)}
+
+
+def gravity(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]:
+    """Another gravity in the environment: told, one number is changed in the model; or weighed from 20 frames."""
+    drivers = {
+        "told": lambda value: Pixels(model, model.physics.given(g=value)),
+        "weighed": lambda value: Pixels(model, weigh_after=WEIGH_AFTER),
+        "unaware": lambda value: Pixels(model),
+    }
+
+    def row(value: float, name: str) -> dict[str, object]:
+        ours = play(Pendulums(len(resets), value), resets, drivers[name](value), Planner(), name=f"{name} {value:g}")
+        found = {} if ours.gravity is None else {"estimated": ours.gravity.round(3).tolist()}
+        return compared(ours, from_truth(resets, gravity=value)) | found
+
+    return {
+        f"{value:g} {name}": keep(f"gravity {value:g} {name}", partial(row, value, name))
+        for value in CHANGED
+        for name in drivers
+    }
+
+
+def efficiency(seed: int, counts: Sequence[int], resets: Sequence[int], keep: Keep) -> dict[str, object]:
+    """Fewer (or more) training sequences: errors of the constants, and what a return they are good for."""
+
+    def row(n: int) -> dict[str, object]:
+        model, metrics = learn(seed, n)
+        learned = {name: metrics[name] for name in ("learned", "parameter_error", "train_seconds")}
+        return compared(from_pixels(model, resets), from_truth(resets)) | learned
+
+    return {str(n): keep(f"sequences {n}", partial(row, n)) for n in counts}
+
+
+def without_arrow(seed: int, sequences: int, resets: Sequence[int]) -> dict[str, object]:
+    """Trained and tested on pictures that do not show the last torque."""
+    model, metrics = learn(seed, sequences, arrow=False)
+    row = compared(from_pixels(model, resets, arrow=False), from_truth(resets))
+    return row | {"learned": metrics["learned"], "parameter_error": metrics["parameter_error"]}
+
+
+@torch.no_grad()
+def arrow_effect(model: PAIG, sequences: int = HELD_OUT) -> dict[str, float]:
+    """What the arrow of the last torque does to the states that the model sees: the same videos with and without it.
+
+    A velocity that were read from the arrow would be another one without it.
+    """
+    states, films = {}, {arrow: film(sequences, PENDULUM.train_length, "valid", arrow) for arrow in (True, False)}
+    for arrow, held in films.items():
+        positions, _ = model.encode(to_video(torch.from_numpy(held["x"])))
+        windows = positions.unfold(1, model.input_steps, 1).movedim(-1, 2).flatten(0, 1)  # (N, L, 1, 2)
+        acted = torch.from_numpy(held["actions"]).unfold(1, model.input_steps, 1).movedim(-1, 2).flatten(0, 1)
+        states[arrow] = model.state(windows, acted)
+    angle, speed = ((with_it - without).flatten() for with_it, without in zip(states[True], states[False], strict=True))
+    angle = torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+    last = acted[:, model.input_steps - 2, 0]
+    return {
+        "states": len(speed),
+        "angle_difference": angle.square().mean().sqrt().item(),  # radians, root mean square
+        "speed_difference": speed.square().mean().sqrt().item(),  # radians per second
+        "speed_difference_per_torque": ((speed * last).sum() / last.square().sum()).item(),
+    }
+
+
+def plan_milliseconds(model: PAIG) -> float:
+    """What a step of one episode takes: state and plan, without the encoding and without the environment."""
+    return from_pixels(model, [0], steps=TIMED).plan_milliseconds
+
+
+@torch.no_grad()
+def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
+    """One reset, three ways, for people to look at: arrays of a few 100 kB.
+
+    Returns:
+        "pixels", "true" and "random": frames (T, S, S, 3) uint8; "imagined": the same frames drawn by the model from
+        what it believes; "fans": angles of the plans' better candidates, (frames, candidates, H), radians.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    ours, true = from_pixels(model, [reset], keep_plans=True), from_truth([reset])
+    random = play(Pendulums(1), [reset], TrueState(true_model()), None)
+    for name, episodes in {"pixels": ours, "true": true, "random": random}.items():
+        pendulums, frames = Pendulums(1), []
+        for t in range(0, episodes.torques.shape[1], SHOWN_EVERY):
+            pendulums.put(episodes.states[:, t])
+            pendulums.environments[0].unwrapped.last_u = episodes.torques[0, t - 1] if t else None
+            frames.append(pendulums.frames()[0])
+        arrays[name] = np.stack(frames)
+        arrays[f"{name}_angle"] = episodes.states[0, :, 0].astype(np.float32)
+    video = to_video(torch.from_numpy(arrays["pixels"]))
+    drawn = model.draw(model.encode_frames(video)[0])
+    arrays["imagined"] = (drawn.clamp(0, 1) * 255).round().byte().movedim(1, -1).numpy()
+    fans = []
+    for t in FANS:
+        plan = ours.plans[t - FANS[0]]
+        best = plan.costs[0].topk(20, largest=False).indices
+        start = torch.from_numpy(ours.states[:, t]).float().expand(len(best), 2)
+        path, _ = model.physics.rollout(start[:, :1, None], start[:, 1:, None], plan.torques.shape[1],
+                                        plan.candidates[0, best])  # fmt: skip
+        fans.append(path[..., 0, 0].numpy())
+    return arrays | {"fans": np.stack(fans).astype(np.float32), "fan_frames": np.array(FANS)}
