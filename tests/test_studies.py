@@ -6,19 +6,26 @@ import pytest
 
 from pig_core.config import RECIPES, make_config
 from pig_core.report.results import load_results, results_folder
-from pig_core.studies.studies import CHANGES, STUDIES, study_results
+from pig_core.studies.studies import CHANGES, PLANNED, STUDIES, study_results
 
 from .test_sweep import checkout, snakemake  # noqa: F401 (a fixture)
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [*STUDIES, *PLANNED])
 def test_every_variant_is_a_run_that_can_start(name):
-    study = STUDIES[name]
+    study = {**STUDIES, **PLANNED}[name]
     for options in study.variants.values():
         for task in study.tasks:
             make_config(task, study.recipe, **options)
     paths = [path for path, _ in study.runs("results")]
     assert len(set(paths)) == len(paths) == len(study.variants) * len(study.tasks) * len(study.seeds)
+
+
+def test_seeds_of_a_study_may_have_videos_of_their_own():
+    videos = {path: options["data_seed"] for path, options in PLANNED["videos"].runs("results")}
+    assert videos["results/own/3bp_color-improved-s4.json"] == 5
+    assert set(videos.values()) == {1, 2, 3, 4, 5}  # 0 is the set that all other runs share
+    assert "data_seed" not in STUDIES["substeps"].runs("results")[0][1]
 
 
 def test_each_change_is_taken_back_and_added_alone():

@@ -71,10 +71,15 @@ _FRAMES = {
 }  # fmt: skip
 
 _MEASURED = tuple(task.name for task in TASKS.values() if task.truth)
-_TRUTHS = {
-    "spring_color": ("k=6,l=4", "k=1.5,l=7"), "spring_color_half": ("k=6,l=4", "k=1.5,l=7"),
-    "mnist_spring_color": ("k=3,l=10", "k=1,l=14"), "3bp_color": ("g=40", "g=90"),
-}  # fmt: skip
+
+
+def _truths(task: str, *truths: str) -> Study:
+    return Study(
+        "Does it measure other constants as well, with nothing tuned to them?",
+        {text.replace("=", "").replace(",", "_"): {"truth": text} for text in truths},
+        tasks=(task,), seeds=(0, 1, 2),
+    )  # fmt: skip
+
 
 STUDIES: dict[str, Study] = {
     "without": Study(
@@ -123,14 +128,19 @@ STUDIES: dict[str, Study] = {
         {"10": {"substeps": 10}},
         tasks=_MEASURED, seeds=(0, 1, 2),
     ),
-    **{
-        f"truths_{task}": Study(
-            "Does it measure other constants as well, with nothing tuned to them?",
-            {text.replace("=", "").replace(",", "_"): {"truth": text} for text in truths},
-            tasks=(task,), seeds=(0, 1, 2),
-        )
-        for task, truths in _TRUTHS.items()
-    },
+    "truths_spring_color": _truths("spring_color", "k=6,l=4", "k=1.5,l=7"),
+    "with": Study(
+        "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
+        {"nothing": _SHORT, **{n: {**_SHORT, n: _DEFAULTS[n]} for n in CHANGES if n not in _IN_DYNAMICS}},
+        recipe="paper",
+    ),
+}  # fmt: skip
+
+# Written down, but not run yet: nothing of them is among the results.
+PLANNED: dict[str, Study] = {
+    "truths_spring_color_half": _truths("spring_color_half", "k=6,l=4", "k=1.5,l=7"),
+    "truths_mnist_spring_color": _truths("mnist_spring_color", "k=3,l=10", "k=1,l=14"),
+    "truths_3bp_color": _truths("3bp_color", "g=40", "g=90"),
     "videos": Study(
         "How much do the constants scatter if every seed has videos of its own?",
         {"own": {}}, tasks=_MEASURED, own_videos=True,
@@ -138,11 +148,6 @@ STUDIES: dict[str, Study] = {
     "grey": Study(
         "Does it find objects that have no colour of their own?",
         {"grey": {"color": False}}, tasks=tuple(TASKS), seeds=(0, 1, 2),
-    ),
-    "with": Study(
-        "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
-        {"nothing": _SHORT, **{n: {**_SHORT, n: _DEFAULTS[n]} for n in CHANGES if n not in _IN_DYNAMICS}},
-        recipe="paper",
     ),
 }  # fmt: skip
 
