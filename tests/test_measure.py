@@ -2,22 +2,29 @@
 
 import csv
 import json
+import struct
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
+import av
 import imageio.v3 as imageio
 import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 
-from pig_core.common.errors import ConfigError, DataError, RunError
-from pig_core.measure import bodies
+from pig_core.common.errors import ConfigError, DataError
+from pig_core.measure import bodies, video, warn
+from pig_core.measure.bench import judged
+from pig_core.measure.collisions import TwoPendulums
 from pig_core.measure.errorbars import bars
 from pig_core.measure.fit import fit_law, simplest, solve
 from pig_core.measure.law import LAWS, ClipLaw, register
 from pig_core.measure.measure import measure
 from pig_core.measure.options import Options
+from pig_core.measure.rendered import load_mujoco, render
 from pig_core.measure.straight import ConstantAcceleration
 from pig_core.measure.video import read_clip
 from pig_core.report.measured import main
@@ -97,27 +104,49 @@ def tracks_of(law, rng):
     return t, clips.pendulum(t, 18.0, 150.0, 0.2, 1.2), {"omega2": 18.0, "length": 150.0, "damping": 0.2}
 
 
-@pytest.mark.parametrize(
-    "name", ["uniform", "constant_acceleration", "constant_acceleration_drag", "spring", "pendulum"]
-)
-def test_the_right_law_is_chosen_with_constants_inside_their_bars(name, rng):
-    times, path, truth = tracks_of(name, rng)
-    path, seen = path + rng.normal(0, 0.2, path.shape), np.ones(len(times), bool)
-    path[:4] = path[4] + rng.normal(0, 0.2, (4, 1, 2))  # a hand holds it first
-    fits = []
-    for law in LAWS.values():
-        if law.automatic and law.suits(1):
-            simpler = next((fit for fit in fits if fit.law.name == law.refines), None)
-            fits.append(fit_law(law(), times, path, seen, AREA, simpler))
-    best = simplest(fits)
+MOVING = ["uniform", "constant_acceleration", "constant_acceleration_drag", "spring", "pendulum"]
+
+
+@pytest.fixture(scope="module")
+def choices():
+    """Of each law's track the fit that was chosen, its bars and the truth."""
+    found = {}
+    for name in MOVING:
+        rng = np.random.default_rng(0)
+        times, path, truth = tracks_of(name, rng)
+        path, seen = path + rng.normal(0, 0.2, path.shape), np.ones(len(times), bool)
+        path[:4] = path[4] + rng.normal(0, 0.2, (4, 1, 2))  # a hand holds it first
+        fits = []
+        for law in LAWS.values():
+            if law.automatic and law.suits(1):
+                simpler = next((fit for fit in fits if fit.law.name == law.refines), None)
+                fits.append(fit_law(law(), times, path, seen, AREA, simpler))
+        best = simplest(fits)
+        found[name] = best, bars(best, times, path, best.law.values)[0], truth
+    return found
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_the_right_law_is_chosen(name, choices):
+    best, found, truth = choices[name]
     assert best.law.name == name
     assert not best.used[:2].any()
     assert best.used.sum() >= 32
-    found, _ = bars(best, times, path, best.law.values)
     for constant, value in truth.items():
-        middle, low, high = found[constant]
-        assert low - (high - low) / 2 < value < high + (high - low) / 2
-        assert middle == pytest.approx(value, rel=0.08, abs=2)
+        within = 0.05 if constant == "drag" else 0.02  # drag moves this track by a few pixels only
+        assert found[constant][0] == pytest.approx(value, rel=within, abs=0 if value else 1.5)
+
+
+def test_the_bars_of_the_chosen_laws_cover_the_truth(choices):
+    """Nominal 95 %: of these nine one may miss, and by less than another half-width."""
+    off = []
+    for _, found, truth in choices.values():
+        for constant, value in truth.items():
+            middle, low, high = found[constant]
+            off.append(abs(value - middle) / ((high - low) / 2))
+    assert len(off) == 9
+    assert sorted(off)[-2] < 1
+    assert max(off) < 2
 
 
 def test_laws_of_the_simulated_tasks_fit_tracks_of_several_bodies(rng):
@@ -131,6 +160,34 @@ def test_laws_of_the_simulated_tasks_fit_tracks_of_several_bodies(rng):
     assert found["k"][0] == pytest.approx(5, rel=0.02)
     assert found["l"][0] == pytest.approx(15, rel=0.01)
     assert found["k"][1] < 5 < found["k"][2]
+
+
+def test_two_pendulums_that_collide_share_constants_between_jumps(rng):
+    """Equal masses swap most of what the contact leaves them; integrated here in steps of 0.1 ms."""
+    omega2, damping, lengths, radius, h = 20.0, 0.1, np.array([150.0, 150.0]), 15.0, 1e-4
+    theta, rate, path, hits = np.array([-0.6, 0.0]), np.zeros(2), [], []
+    pivots, times = np.array([185.0, 185.0 + 2 * radius]), np.arange(75) / 30
+    for n in range(25000):
+        if len(path) < 75 and n * h >= times[len(path)] - 1e-9:
+            path.append(np.stack([pivots + lengths * np.sin(theta), 20 + lengths * np.cos(theta)], 1))
+        rate = rate + h * (-omega2 * np.sin(theta) - damping * rate)
+        theta = theta + h * rate
+        if theta[0] > theta[1] and rate[0] > rate[1]:
+            middle, apart = rate.mean(), 0.9 * (rate[0] - rate[1]) / 2
+            rate = np.array([middle - apart, middle + apart])
+            hits.append(n * h)
+    path = np.array(path) + rng.normal(0, 0.2, (75, 2, 2))
+    fit = fit_law(TwoPendulums(), times, path, np.ones(75, bool), AREA)
+    found, _ = bars(fit, times, path, fit.law.values)
+    for k in (1, 2):
+        assert found[f"length{k}"][0] == pytest.approx(150, rel=0.03)
+        assert found[f"omega2_{k}"][0] == pytest.approx(omega2, rel=0.01)
+        assert found[f"omega2_{k}"][1] < omega2 < found[f"omega2_{k}"][2]
+    between = [(a + fit.zero - 1 / 30, b + fit.zero + 1 / 30) for a, b in fit.law.collisions]
+    strong = [hit for hit in hits if hit < 2.3]
+    assert len(strong) >= 2
+    assert all(any(a <= hit <= b for a, b in between) for hit in strong)
+    assert len(between) <= len(hits)
 
 
 def test_bars_cover_where_neighbouring_errors_are_alike():
@@ -216,9 +273,83 @@ def test_folders_crops_and_long_clips(tmp_path):
         read_clip(folder, fps=10, crop=(100, 0, 100, 100))
 
 
-def _silence(path):
-    import av
+TURNED = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}  # clockwise: a, b, c, d of the display matrix
 
+
+@pytest.mark.parametrize("degrees", TURNED)
+def test_a_rotation_flag_is_obeyed(degrees, tmp_path):
+    """As a telephone writes it: the matrix of the track's header, put there byte by byte (PyAV cannot write it)."""
+    frames = clips.frames_of(np.array([[[20.0 + 5 * i, 30.0]] for i in range(6)]))
+    content = clips.write(tmp_path / "plain.mp4", frames).read_bytes()
+    matrix = content.index(b"tkhd") + 44
+    a, b, c, d = (part << 16 for part in TURNED[degrees])
+    turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    assert content[matrix : matrix + 36] == struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(content[:matrix] + turned + content[matrix + 36 :])
+    plain, shown = (read_clip(tmp_path / f"{name}.mp4") for name in ("plain", "turned"))
+    np.testing.assert_array_equal(shown.frames, np.rot90(plain.frames, -degrees // 90, (1, 2)))
+    assert shown.size == ((120, 160) if degrees % 180 else (160, 120))
+
+
+def test_a_shaken_camera_is_warned_of_and_a_steady_one_is_not(rng):
+    frames = clips.frames_of(clips.pendulum(np.arange(20) / 25))
+    steady, shaken = (
+        video.Clip(f, np.arange(20) / 25, np.arange(20), np.ones(2), np.zeros(2), clips.SIZE)
+        for f in (frames, np.stack([np.roll(f, rng.integers(-3, 4, 2), (0, 1)) for f in frames]))
+    )
+    assert any("the camera moves" in line for line in warn.of_clip(shaken))
+    assert warn.of_clip(steady) == []
+
+
+@pytest.mark.parametrize("kind", ["png", "mov", "gif"])
+def test_what_is_transparent_is_white_and_said(kind, tmp_path):
+    discs = clips.frames_of(np.array([[[20.0 + 5 * i, 60.0]] for i in range(6)]), noise=0)
+    cover = np.zeros((*discs.shape[:3], 1), np.uint8)
+    cover[:, 40:80, 5:60] = 255
+    frames = np.concatenate([discs, cover], -1)
+    if kind == "png":
+        for i, frame in enumerate(frames):
+            imageio.imwrite(tmp_path / f"{i}.png", frame)
+        path = tmp_path
+    elif kind == "gif":
+        pictures = [Image.fromarray(frame, "RGBA") for frame in frames]
+        path = tmp_path / "clear.gif"
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, loop=0, disposal=2)
+    else:
+        path = tmp_path / "clear.mov"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("png", rate=10)
+            (stream.height, stream.width), stream.pix_fmt = frames.shape[1:3], "rgba"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgba")))
+            container.mux(stream.encode())
+    clip = read_clip(path, fps=10)
+    assert "parts of the clip are transparent" in clip.warnings[0]
+    assert (clip.frames[:, :30] == 255).all()
+    assert np.abs(clip.frames[:, 45:75, 10:55].astype(int) - discs[:, 45:75, 10:55]).mean() < 8
+
+
+def test_a_long_clip_is_read_in_pieces(tmp_path, monkeypatch):
+    """Of 120 frames never more than a few are decoded at a time, and never more than ``max_frames`` are kept."""
+    alive, most = weakref.WeakSet(), []
+
+    class Counted(video._Picture):
+        def __init__(self, frame):
+            super().__init__(frame)
+            alive.add(self)
+            most.append(len(alive))
+
+    path = clips.write(tmp_path / "long.mp4", clips.frames_of(clips.pendulum(np.arange(120) / 25)))
+    monkeypatch.setattr(video, "_Picture", Counted)
+    clip = read_clip(path, long_side=80, max_frames=40)
+    assert len(most) == 120
+    assert max(most) <= 3
+    assert clip.frames.shape[1:] == (60, 80, 3)
+    assert len(clip.frames) <= 40
+    assert clip.frames.base is None or clip.frames.base.nbytes <= clip.frames.nbytes
+
+
+def _silence(path):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000)
         for i in range(8):
@@ -312,9 +443,7 @@ def test_small_objects_hidden_ones_and_cuts_are_said(tmp_path):
     assert found.parameters["a"]["value"] == pytest.approx(250, rel=0.03)
     frames[25:] = 255 - frames[25:]
     cut = read_clip(clips.write(tmp_path / "cut.mp4", frames))
-    from pig_core.measure.warn import of_clip
-
-    assert any("the whole picture changes at 1.00 s" in line for line in of_clip(cut))
+    assert any("the whole picture changes at 1.00 s" in line for line in warn.of_clip(cut))
 
 
 # Clips that others filmed or rendered
@@ -334,33 +463,62 @@ def test_a_filmed_pendulum_measures_its_rope():
     assert np.degrees(found.unseen_px / found.fit.numbers[2]) < 1.5
 
 
+CLICKED = "ball_toss_15fps_hand_clicked.csv"
+
+
+def clicks():
+    """Frames (n,) and positions (n, 2) that were clicked by hand."""
+    table = np.loadtxt(real(CLICKED), delimiter=",", skiprows=1)
+    return table[:, 0].astype(int), table[:, 1:]
+
+
 def test_a_filmed_toss_is_where_a_hand_clicked():
-    clicked = np.loadtxt(REAL / "ball_toss_15fps_hand_clicked.csv", delimiter=",", skiprows=1) if (
-        real("ball_toss_15fps.mp4")
-    ) else None  # fmt: skip
     found = measure(Options(real("ball_toss_15fps.mp4")))
-    frames = clicked[:, 0].astype(int)
+    frames, clicked = clicks()
     assert found.fit.law.name == "constant_acceleration"
-    assert np.sqrt(((found.positions[frames, 0] - clicked[:, 1:]) ** 2).mean(0)).max() < 1
+    assert np.sqrt(((found.positions[frames, 0] - clicked) ** 2).mean(0)).max() < 1
     used = found.fit.used[frames]
-    times = found.clip.times[frames]
-    theirs = np.hypot(*(2 * np.polyfit(times[used], clicked[used, 1:], 2)[0]))
+    assert used.sum() >= 9
+    theirs = np.hypot(*(2 * np.polyfit(found.clip.times[frames][used], clicked[used], 2)[0]))
+    assert found.parameters["a"]["value"] == pytest.approx(theirs, rel=0.005)
+
+
+def test_the_same_toss_at_twice_the_frames_has_the_g_of_the_clicks():
+    """No clicks were made in this file: g is compared, with the clock of 1/15 s that both files agree on."""
+    found = measure(Options(real("ball_toss_30fps.mp4"), px_per_m=398.71))
+    frames, clicked = clicks()
+    theirs = np.hypot(*(2 * np.polyfit(frames / 15, clicked, 2)[0])) / 398.71
+    assert found.fit.law.name == "constant_acceleration"
     assert found.parameters["a"]["value"] == pytest.approx(theirs, rel=0.02)
+    assert found.parameters["a"]["low"] < theirs < found.parameters["a"]["high"]
 
 
-def test_a_clip_of_another_engine_is_measured_with_its_shadow_in_it(tmp_path):
-    from pig_core.measure.bench import judged
-    from pig_core.measure.rendered import load_mujoco, render
-
+@pytest.fixture(scope="module")
+def mujoco():
+    """Skips only where the engine cannot be imported or its renderer not be made; all other errors are errors."""
     try:
-        load_mujoco()
-        clip = render("toss", 0)
-    except (RunError, Exception) as error:  # EGL fails in as many ways as there are machines
-        if "EGL" not in str(error) and "mujoco" not in str(error).lower():
-            raise
+        engine = load_mujoco()
+        model = engine.MjModel.from_xml_string("<mujoco><worldbody/></mujoco>")
+        engine.Renderer(model, 16, 16).close()
+    except Exception as error:  # EGL fails in as many ways as there are machines
         pytest.skip(f"MuJoCo cannot render here: {error}")
-    clip.write(tmp_path / "toss.mp4")
-    about = judged(clip, tmp_path / "toss.mp4")
-    assert about["law"] == "constant_acceleration"
-    assert about["position_rms_px"] < 0.7
-    assert about["parameters"]["a"]["value"] == pytest.approx(9.81, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "within"),
+    [
+        ("pendulum", 1.1, 0.01),
+        ("toss", 0.8, 0.03),
+        ("spring", 0.9, 0.01),
+        ("slope", 0.9, 0.03),
+        ("two_bodies", 1.2, 0.01),
+    ],
+)
+def test_a_clip_of_another_engine_is_measured_with_its_shadow_in_it(kind, seconds, within, mujoco, tmp_path):
+    clip = render(kind, 0, seconds)
+    clip.write(tmp_path / "clip.mp4")
+    about = judged(clip, tmp_path / "clip.mp4")
+    assert about["law"] == clip.law
+    assert about["position_rms_px"] < 0.5
+    for name in set(clip.truth) - {"damping"}:  # a damping near zero has no percents
+        assert about["parameters"][name]["value"] == pytest.approx(clip.truth[name], rel=within)

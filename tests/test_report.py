@@ -12,7 +12,9 @@ from pig_core.tasks import TASKS
 from .browser import browser_tab, needs_chromium
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
-PAGES = [REPORTS / f"{name}.html" for name in ("index", "data", "paper", "robustness", "ablations", *TASKS)]
+PAGES = [
+    REPORTS / f"{name}.html" for name in ("index", "data", "paper", "robustness", "ablations", "real_clips", *TASKS)
+]
 
 
 @needs_chromium

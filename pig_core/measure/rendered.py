@@ -61,8 +61,12 @@ def load_mujoco():
     return mujoco
 
 
-def render(kind: str, seed: int) -> Rendered:
-    """A clip of a kind out of ``KINDS``; the seed decides on colours, light, camera, size and motion."""
+def render(kind: str, seed: int, seconds: float | None = None) -> Rendered:
+    """A clip of a kind out of ``KINDS``; the seed decides on colours, light, camera, size and motion.
+
+    Args:
+        seconds: that it lasts; None: as long as the benchmark's.
+    """
     mujoco, rng = load_mujoco(), np.random.default_rng([KINDS.index(kind), seed])
     scene, truth, law, start = _BODIES[kind](rng)
     model = mujoco.MjModel.from_xml_string(_world(rng, scene))
@@ -70,7 +74,7 @@ def render(kind: str, seed: int) -> Rendered:
     data.qpos[: len(start[0])], data.qvel[: len(start[1])] = start
     mujoco.mj_forward(model, data)
     bodies = [i for i in range(model.nbody) if model.body(i).name.startswith("object")]
-    count = round(FPS * SECONDS.get(kind, 2.5))
+    count = round(FPS * (seconds or SECONDS.get(kind, 2.5)))
     steps = round(1 / FPS / model.opt.timestep)
     shots = {round(i * steps / 2 / BLUR): i for i in range(BLUR)}
     pictures, places = [], []

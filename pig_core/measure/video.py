@@ -75,7 +75,7 @@ def read_clip(
     if Path(path).is_dir() and not fps:
         raise DataError(f"a folder of pictures has no clock: set fps for {path}")
     frames, times, numbers, warnings, stride = [], [], [], [], 1
-    size = None
+    size, clear = None, False
     with Progress("read", frame_count(path), 100) as progress:
         for number, (time, picture) in enumerate(_pictures(Path(path), warnings)):
             progress.advance()
@@ -94,12 +94,15 @@ def read_clip(
             if frames and not time > times[-1]:
                 raise DataError(f"{path}: its time stamps do not increase at frame {number}; set fps")
             frames.append(picture.small(small, window))
+            clear |= picture.clear
             times.append(time)
             numbers.append(number)
             if len(frames) > max_frames:
                 frames, times, numbers, stride = frames[::2], times[::2], numbers[::2], 2 * stride
     if not frames:
         raise DataError(f"{path} has no frame" + (" between start and end" if numbers or size else ""))
+    if clear:
+        warnings.append("parts of the clip are transparent: white was put behind them")
     if stride > 1:
         warnings.append(f"the clip is long: every {stride}. frame was used; set start and end to use all of a part")
     shape = frames[0].shape[:2]
@@ -122,6 +125,7 @@ class _Picture:
     def __init__(self, frame: av.VideoFrame | np.ndarray):
         self.frame = frame
         self.turns = 0  # quarter turns, counter-clockwise
+        self.clear = False  # whether parts are transparent; known once it was made small
         if isinstance(frame, np.ndarray):
             self.height, self.width = frame.shape[:2]
             return
@@ -140,7 +144,12 @@ class _Picture:
             if (width, height) != (self.width, self.height):
                 picture = (resize(picture, (height, width), anti_aliasing=True) * 255).round().astype(np.uint8)
         else:
-            picture = self.frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
+            layers = "rgba" if any(part.is_alpha for part in self.frame.format.components) else "rgb24"
+            picture = self.frame.reformat(width, height, layers, interpolation="AREA").to_ndarray()
+        if picture.shape[2] == 4:
+            self.clear = bool((picture[..., 3] < 255).any())
+            cover = picture[..., 3:] / 255
+            picture = (cover * picture[..., :3] + (1 - cover) * 255).round().astype(np.uint8)
         (left, top), (wide, high) = window
         return np.rot90(picture, self.turns)[top : top + high, left : left + wide]
 
@@ -151,7 +160,7 @@ def _pictures(path: Path, warnings: list[str]) -> Iterator[tuple[float, _Picture
         files = _picture_files(path)
         for number, file in enumerate(files):
             try:
-                picture = imageio.imread(file, mode="RGB")
+                picture = imageio.imread(file, mode="RGBA")
             except (OSError, ValueError, SyntaxError) as error:
                 raise DataError(f"{file} is not a picture ({error})") from error
             yield float(number), _Picture(picture)
