@@ -193,6 +193,17 @@ def expected_table(compared: pd.DataFrame) -> Markdown:
     ])  # fmt: skip
 
 
+def losses_table(runs: Mapping[str, pd.Series]) -> Markdown:
+    """Losses on the long test file, and how late the velocity is, of runs with names."""
+    return rows_table([
+        {
+            "run": name.replace("_", ", "), "late by": f"{run.lag:.3f} s",
+            **{loss: f"{run[loss + '_loss']:.2g}" for loss in ("recons", "pred", "extrap")},
+        }
+        for name, run in runs.items()
+    ])  # fmt: skip
+
+
 def two_by_two(compared: pd.DataFrame) -> Figure:
     """The constants of the four continuations (dots) with what was expected of them (bars); dotted: true."""
     names = list(compared["what"].unique())
