@@ -165,13 +165,13 @@ def _data_efficiency() -> Claim:
 
 def _elsewhere(played: list[dict]) -> tuple[str, str]:
     """What a change of gravity or goal costs, in words, and the verdict."""
-    worst = {}
+    worst: dict[str, float] = {}
     for run in played:
-        gravity = [row for name, row in run.get("gravity", {}).items() if "unaware" not in name]
+        told = [row for name, row in run.get("gravity", {}).items() if name.endswith("told")]
         goals = [row for row in run.get("goals", {}).values() if row["holdable"]]
-        for kind, rows in (("gravity", gravity), ("goal", goals)):
-            worst[kind] = max([worst.get(kind, 0.0), *(abs(row["relative"]) for row in rows)]) if rows else None
-    worst = {kind: value for kind, value in worst.items() if value is not None}
+        for kind, rows in (("gravity", told), ("goal", goals)):
+            for row in rows:
+                worst[kind] = max(worst.get(kind, 0.0), abs(row["relative"]))
     if not worst:
         return OPEN, OPEN
     text = ", ".join(f"{kind}: within {100 * value:.2g} %" for kind, value in worst.items())
