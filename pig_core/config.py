@@ -59,7 +59,7 @@ class Config:
     refine_steps: int = model(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
     refine_search: float = model(0.0, "pixels around each position where the refinement looks for a start", least=0)
     decoder_type: str = model("spatial_transformer",
-        "placing learned pictures (also turning them, where the law does), or (a baseline) a network told a position",
+        "placed pictures, turned ones, or a network",
         choices=("spatial_transformer", "turning_transformer", "mlp"))
     coordinates: str = model("exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
