@@ -1,7 +1,6 @@
 """The pendulum learned from video: an ordinary run with options of its own, done once and then opened again."""
 
 import json
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -72,9 +71,3 @@ def run_folder(seed: int, sequences: int, arrow: bool = True) -> Path:
 def opened(checkpoint: Path, arrow: bool = True) -> PAIG:
     """The model in a checkpoint."""
     return open_checkpoint(checkpoint, task=task_of_pictures(arrow)).model
-
-
-def worst_error(metrics: dict) -> float:
-    """The largest relative error of a constant; infinite where one is not a number."""
-    errors = [abs(error) if error is not None else math.inf for error in metrics["parameter_error"].values()]
-    return max(errors)

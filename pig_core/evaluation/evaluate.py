@@ -80,6 +80,12 @@ def evaluate_video(
     return Evaluation(metrics, first[0], first[1], rollout, positions, truth, actions)
 
 
+def matching(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Which of their objects each of ours is, (K,), so that positions (..., K, 2) are nearest over all frames."""
+    cost = np.square(ours[..., :, None, :] - theirs[..., None, :, :]).sum(-1)  # (..., K, K)
+    return linear_sum_assignment(cost.mean(tuple(range(cost.ndim - 2))))[1]
+
+
 def _compare(positions: np.ndarray, rollout: np.ndarray, truth: np.ndarray, input_steps: int) -> tuple:
     """Match the model's objects to the simulator's (one matching for all), then measure the distances.
 
@@ -89,8 +95,7 @@ def _compare(positions: np.ndarray, rollout: np.ndarray, truth: np.ndarray, inpu
     """
     seen = truth[:, : positions.shape[1]]
     positions = np.nan_to_num(positions)  # a diverged model still has to be judged
-    cost = np.square(positions[..., :, None, :] - seen[..., None, :, :]).sum(-1).mean((0, 1))  # (K, K)
-    order = linear_sum_assignment(cost)[1]
+    order = matching(positions, seen)
     truth, seen = truth[:, :, order], seen[:, :, order]
     offset = (positions - seen).mean((0, 1))  # (K, 2)
     ahead = rollout - offset - truth[:, input_steps:]

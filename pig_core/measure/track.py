@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.progress import Progress
 from .appearance import Appearance, learn, refine
 from .search import Scene, Search, look_at, starts
 
@@ -35,20 +34,6 @@ class Track:
     seen: np.ndarray
     score: float
     contrast: float
-
-
-def find_movers(scene: Scene, count: int) -> list[Track]:
-    """The ``count`` things that move most like an object, the best first; fewer if there are no more."""
-    tracks = []
-    with Progress("find", count, 1) as progress:
-        for _ in range(count):
-            track = find_mover(scene)
-            if track is None:
-                break
-            tracks.append(track)
-            scene.paint_out(track.look, track.positions)
-            progress.advance(f"object of {track.look.diameter:.0f} pixels, score {track.score:.2f}")
-    return tracks
 
 
 def find_mover(scene: Scene) -> Track | None:

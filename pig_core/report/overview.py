@@ -46,7 +46,7 @@ def write_wall(path: Path) -> None:
 def parameters(results: pd.DataFrame) -> Figure:
     """Error of every physical parameter of every seed, in percent."""
     shown = constants_of(results)
-    shown = shown.assign(percent=100 * shown["error"], row=_titles(shown) + ": " + shown["name"])
+    shown = shown.assign(percent=100 * shown["error"], row=titles(shown) + ": " + shown["name"])
     figure, ax = plt.subplots(figsize=(8, 0.55 * shown["row"].nunique() + 1.2))
     ax.axvline(0, color="0.4", lw=1)
     ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
@@ -58,7 +58,7 @@ def parameters(results: pd.DataFrame) -> Figure:
 
 def losses(results: pd.DataFrame) -> Figure:
     """The three losses of every seed with the authors' thresholds."""
-    shown, tasks = results.assign(row=_titles(results)), [TASKS[name] for name in results["task"].unique()]
+    shown, tasks = results.assign(row=titles(results)), [TASKS[name] for name in results["task"].unique()]
     limits = {
         "recons_loss": ("reconstruction", [RECONS_THRESHOLD] * len(tasks)),
         "pred_loss": ("prediction", [task.pred_threshold for task in tasks]),
@@ -123,7 +123,8 @@ def coordinates(exact: pd.DataFrame, released: pd.DataFrame) -> Figure:
     return figure
 
 
-def _titles(data: pd.DataFrame) -> pd.Series:
+def titles(data: pd.DataFrame) -> pd.Series:
+    """The tasks of a table's rows, as people call them."""
     return data["task"].map(lambda name: TASKS[name].title)
 
 

@@ -104,6 +104,16 @@ def per_frame(results: pd.DataFrame, column: str, keys: Sequence[str] = ("task",
     return pd.DataFrame(rows, columns=[*keys, "frame", "value"])
 
 
+def kept(run: pd.Series, kind: str, suffix: str) -> Path:
+    """A file that belongs to the result of a run (a row of :func:`load_results`), in the folder ``kind`` beside it."""
+    return run.folder / kind / f"{run.task}-{run.recipe}-s{run.seed}.{suffix}"
+
+
+def successes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that found all objects and predict."""
+    return runs[runs["discovered"] & runs["predicted"]]
+
+
 def curves_of(run: pd.Series) -> pd.DataFrame:
     """The training curves of one run (a row of :func:`load_results`); without a row if they were not kept.
 
@@ -111,7 +121,7 @@ def curves_of(run: pd.Series) -> pd.DataFrame:
         columns stage, step (within the stage), seconds, recons_loss, pred_loss and what else the stages recorded; NaN
         where a stage has no such value or it was not finite.
     """
-    path = run.folder / "curves" / f"{run.task}-{run.recipe}-s{run.seed}.json"
+    path = kept(run, "curves", "json")
     points = pd.DataFrame(_null_to_nan(json.loads(path.read_text())) if path.is_file() else [])
     return points.reindex(columns=dict.fromkeys(["stage", "step", "seconds", "recons_loss", "pred_loss", *points]))
 

@@ -11,7 +11,7 @@ from ..common.options import SHAPING, differing
 from ..config import RECIPES, make_config
 from ..runs.checkpoint import saved_config
 from ..tasks import TASKS
-from .results import PAPER_VALUES, constants_of, coordinate_scale
+from .results import PAPER_VALUES, constants_of, coordinate_scale, successes
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -56,10 +56,11 @@ def headline(results: pd.DataFrame) -> Markdown:
     """What came out, in two sentences."""
     errors = 100 * constants_of(results)["error"].abs().fillna(math.inf)
     seconds = results.groupby("task")["train_seconds"].median()
-    found, constant = results["discovered"] & results["predicted"], results["learned"].map(len) > 0
+    constant = results["learned"].map(len) > 0
     return Markdown(
-        f"**{found.sum()} of {len(results)} runs of the recipe `improved` find their objects and predict them, every "
-        f"seed of every task counted; {constant.sum()} of these runs have constants to measure. The {len(errors)} "
+        f"**{len(successes(results))} of {len(results)} runs of the recipe `improved` find their objects and predict "
+        f"them, every seed of every task counted; {constant.sum()} of these runs have constants to measure. The "
+        f"{len(errors)} "
         f"constants are {errors.median():.2f} % off in the median and {errors.max():.2f} % in the worst case. A run "
         f"takes {results['train_seconds'].min():.0f} to {results['train_seconds'].max():.0f} seconds on two CPU cores "
         f"(medians of tasks: {seconds.min():.0f} to {seconds.max():.0f}), without a GPU.**"
@@ -94,7 +95,7 @@ def comparison_table(
 
 def _values(runs: pd.DataFrame, name: str) -> str:
     """Median and range over the seeds that find their objects and predict: any other value measures nothing."""
-    good = runs[runs["discovered"] & runs["predicted"]]
+    good = successes(runs)
     found, failed, text = constants_of(good), len(runs) - len(good), ""
     values = found.loc[found["name"] == name, "learned"]
     if len(values) == 1:

@@ -7,11 +7,10 @@ from IPython.display import Markdown
 
 from ..common.files import results_folder
 from ..control.experiment import load
-from ..report.results import PAPER_VALUES, constants_of, load_results
+from ..report.results import PAPER_VALUES, constants_of, load_results, successes
 from ..report.tables import of_task, table
 from ..tasks import TASKS
 from .measures import errors_by_place, predicted_frames
-from .paper import successes
 from .studies import study_outputs, study_results
 
 REPRODUCED, PARTLY, DIFFERS, OPEN = "**reproduced**", "**in part**", "**differs**", "not shown"

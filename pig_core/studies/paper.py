@@ -5,7 +5,6 @@ All is read from what ``python -m pig_core keep`` left (:mod:`pig_core.studies.f
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +17,7 @@ from matplotlib.figure import Figure
 from ..common.files import results_folder
 from ..evaluation.pictures import own_colors, tinted
 from ..model import to_video
-from ..report.results import coordinate_scale, curves_of, load_results
+from ..report.results import coordinate_scale, curves_of, kept, load_results, successes
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..tasks import RECONS_THRESHOLD, TASKS
 from .costs import benchmark
@@ -47,16 +46,6 @@ def only(name: str, seed: int = 0) -> pd.Series | None:
     runs = full_runs(name)
     chosen = runs[runs["seed"] == seed]
     return None if chosen.empty else chosen.iloc[0]
-
-
-def kept(run: pd.Series, kind: str, suffix: str) -> Path:
-    """A file that belongs to the result of a run."""
-    return run.folder / kind / f"{run.task}-{run.recipe}-s{run.seed}.{suffix}"
-
-
-def successes(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that found all objects and predict."""
-    return runs[runs["discovered"] & runs["predicted"]]
 
 
 def runs_table(runs: pd.DataFrame) -> Markdown:

@@ -9,6 +9,7 @@ import seaborn as sns
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
+from ..report.overview import titles
 from ..report.results import constants_of
 from ..tasks import TASKS
 from .costs import benchmark
@@ -42,7 +43,7 @@ def errors_table(runs: pd.DataFrame, best: Mapping[str, Mapping[str, float]] | N
 def errors_figure(runs: pd.DataFrame) -> Figure:
     """The same as dots: a row per task and constant, a colour per variant."""
     shown = signed_errors(runs)
-    shown = shown.assign(row=shown["task"].map(lambda name: TASKS[name].title) + ": " + shown["name"])
+    shown = shown.assign(row=titles(shown) + ": " + shown["name"])
     figure, ax = plt.subplots(figsize=(8, 0.5 * shown["row"].nunique() + 1.3))
     ax.axvline(0, color="0.4", lw=1)
     sns.stripplot(shown, x="percent", y="row", hue="variant", dodge=True, jitter=False, alpha=0.8, ax=ax)

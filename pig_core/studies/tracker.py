@@ -6,14 +6,13 @@ takes whatever hangs together for an object. The background is the median frame.
 
 import math
 
-import numpy as np
 import torch
 from scipy import ndimage
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..data.videos import example_videos
 from ..evaluation.constants import estimate
+from ..evaluation.evaluate import matching
 from ..model import to_video
 from ..tasks import Task
 from .full import constants_given
@@ -43,14 +42,8 @@ def _blobs(clip: Tensor, k: int) -> Tensor:
         if count != k:
             continue
         found = torch.tensor(ndimage.center_of_mass(frame, labels, range(1, k + 1))).flip(-1).float() + 0.5
-        path[t] = last = found if last is None else found[_matched(last, found)]
+        path[t] = last = found if last is None else found[matching(last.numpy(), found.numpy())]
     return path
-
-
-def _matched(ours: Tensor, theirs: Tensor) -> np.ndarray:
-    """Which of their places, (..., K, 2), belongs to each of ours: the smallest sum of squared distances."""
-    cost = (ours.unsqueeze(-2) - theirs.unsqueeze(-3)).square().sum(-1)
-    return linear_sum_assignment(cost.reshape(-1, *cost.shape[-2:]).sum(0).numpy())[1]
 
 
 @torch.no_grad()
@@ -64,7 +57,10 @@ def measure(task: Task, color: bool, n: int = 100) -> dict[str, object]:
     frames, truth, _ = example_videos(task, n)
     positions = track(to_video(frames[:, : task.seen_steps], color), task)
     kept = positions.isfinite().all((1, 2, 3))
-    pairs = [(a, b[:, _matched(a, b)]) for a, b in zip(positions[kept], truth[kept, : task.seen_steps], strict=True)]
+    pairs = [
+        (a, b[:, matching(a.numpy(), b.numpy())])
+        for a, b in zip(positions[kept], truth[kept, : task.seen_steps], strict=True)
+    ]
     if len(pairs) < FEWEST:
         return {"kept": kept.double().mean().item(), "rms": math.nan, "learned": {}}
     positions, truth = (torch.stack(part) for part in zip(*pairs, strict=True))
