@@ -81,7 +81,7 @@ def efficiency_curve(results: Sequence[dict]) -> Figure | Markdown:
             right.plot(counts, [row["return_true_model"] for row in rows.values()], "k--", lw=1)
     left.set(xscale="log", yscale="log", xlabel="training sequences", ylabel="worst error of g and a, %")
     right.set(xscale="log", xlabel="training sequences", ylabel="mean return (dashed: true model)")
-    left.legend(fontsize=7)
+    left.legend()
     plt.close(figure)  # a notebook shows what is returned; left open it would be shown twice
     return figure
 
