@@ -46,7 +46,7 @@ def test_a_committed_page_works_offline(page):
 def test_the_first_animation_plays():
     with browser_tab(offline=True) as (tab, _, _):
         tab.goto((REPORTS / "index.html").as_uri())
-        label = tab.locator(".pig-player output").first
+        label = tab.locator(".pig-time").first
         seen = {label.inner_text() for _ in range(10) if tab.wait_for_timeout(150) is None}
         assert len(seen) > 2
 

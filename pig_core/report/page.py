@@ -15,6 +15,7 @@ from pygments.formatters import HtmlFormatter
 
 from ..common.errors import RunError
 from ..common.files import project_root, replacing
+from .browser import once
 
 # Code in backticks is left alone; then display formulas, then inline ones.
 _PIECES = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
@@ -78,7 +79,7 @@ def render(notebook: Path, page: Path) -> None:
     }
     html, _ = exporter.from_notebook_node(content, resources)
     with replacing(page) as temporary:
-        temporary.write_text(html)
+        temporary.write_text(once(html))
 
 
 def main(arguments: list[str]) -> None:
