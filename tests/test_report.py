@@ -111,7 +111,7 @@ def test_a_table_on_a_phone_keeps_its_first_column_and_shows_four_more_at_most(t
 def test_the_first_animation_plays(tab):
     tab, _, _ = tab
     tab.goto((REPORTS / "index.html").as_uri())
-    label = tab.locator(".pig-player output").first
+    label = tab.locator(".pig-time").first
     seen = {label.inner_text() for _ in range(10) if tab.wait_for_timeout(150) is None}
     assert len(seen) > 2
 

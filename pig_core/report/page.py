@@ -14,6 +14,7 @@ from pygments.formatters import HtmlFormatter
 from ..common.errors import RunError
 from ..common.files import project_root, replacing
 from .article import Article
+from .browser import once
 from .pages import bar
 
 # Colours of code that can be read on the page's cards: 4.5 : 1 and more.
@@ -47,7 +48,7 @@ def render(notebook: Path, page: Path) -> None:
     }
     html, _ = exporter.from_notebook_node(content, resources)
     with replacing(page) as temporary:
-        temporary.write_text(html)
+        temporary.write_text(once(html))
 
 
 def _code_colours(style: str) -> str:
