@@ -6,7 +6,7 @@ TASKS := $(shell sed -n 's/^ *name="\([^"]*\)".*/\1/p' pig_core/tasks.py)
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
-PAGES := $(patsubst %,reports/%.html,index data paper robustness ablations real_clips $(TASKS))
+PAGES := $(patsubst %,reports/%.html,index walkthrough data paper robustness ablations real_clips $(TASKS))
 
 .PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
@@ -30,7 +30,7 @@ $(BUILD)/index.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)
 	$(PAPERMILL) notebooks/report.ipynb $@
 
-$(BUILD)/data.ipynb $(BUILD)/paper.ipynb $(BUILD)/robustness.ipynb $(BUILD)/ablations.ipynb $(BUILD)/real_clips.ipynb: always $(INSTALLED)
+$(BUILD)/walkthrough.ipynb $(BUILD)/data.ipynb $(BUILD)/paper.ipynb $(BUILD)/robustness.ipynb $(BUILD)/ablations.ipynb $(BUILD)/real_clips.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)
 	$(PAPERMILL) notebooks/$(@F) $@
 

@@ -13,7 +13,8 @@ from .browser import browser_tab, needs_chromium
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
 PAGES = [
-    REPORTS / f"{name}.html" for name in ("index", "data", "paper", "robustness", "ablations", "real_clips", *TASKS)
+    REPORTS / f"{name}.html"
+    for name in ("index", "walkthrough", "data", "paper", "robustness", "ablations", "real_clips", *TASKS)
 ]
 
 
