@@ -19,7 +19,7 @@ from .environment import MAX_TORQUE
 from .episodes import Pixels
 from .pendulum import PENDULUM
 
-UNITS, STEPS, BATCH, RATE, EVERY = 64, 1500, 128, 3e-3, 100
+UNITS, STEPS, BATCH, RATE, EVERY = 32, 3000, 128, 3e-3, 100
 
 
 class BlackBoxPendulum(Dynamics):
@@ -33,13 +33,15 @@ class BlackBoxPendulum(Dynamics):
         super().__init__()
         task = PENDULUM
         self.dt = task.dt
-        self.cell = InteractionNetwork(1, UNITS, 1, task.image_size, task.dt, task.law.n_actions)
+        self.cell = InteractionNetwork(1, UNITS, 1, 2 * arm.item(), task.dt, task.law.n_actions)
         self.register_buffer("pivot", pivot.clone())
         self.register_buffer("arm", arm.clone())
 
     def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: Tensor) -> State:
         """As :meth:`pig_core.physics.Law.rollout`, in pixels."""
-        return self.cell.rollout(pos, vel, steps, actions / MAX_TORQUE)
+        corner = self.pivot - self.arm  # so that the network sees a circle of radius 1 around 0
+        path, velocities = self.cell.rollout(pos - corner, vel, steps, actions / MAX_TORQUE)
+        return path + corner, velocities
 
     def angles(self, path: Tensor) -> Tensor:
         """Angles from upright, radians, (B, T), of a rollout (B, T, 1, 2)."""

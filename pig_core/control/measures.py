@@ -195,7 +195,8 @@ def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
 
     Returns:
         "pixels", "true" and "random": frames (T, S, S, 3) uint8; "imagined": the same frames drawn by the model from
-        what it believes; "fans": angles of the plans' better candidates, (frames, candidates, H), radians.
+        what it believes; "fans": angles where every tenth candidate of a plan leads, (frames, candidates, H), radians,
+        those with much noise first.
     """
     arrays: dict[str, np.ndarray] = {}
     ours, true = from_pixels(model, [reset], keep_plans=True), from_truth([reset])
@@ -214,9 +215,8 @@ def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
     fans = []
     for t in FANS:
         plan = ours.plans[t - FANS[0]]
-        best = plan.costs[0].topk(20, largest=False).indices
-        start = torch.from_numpy(ours.states[:, t]).float().expand(len(best), 2)
-        path, _ = model.physics.rollout(start[:, :1, None], start[:, 1:, None], plan.torques.shape[1],
-                                        plan.candidates[0, best])  # fmt: skip
+        some = plan.candidates[0, ::10]
+        start = torch.from_numpy(ours.states[:, t]).float().expand(len(some), 2)
+        path, _ = model.physics.rollout(start[:, :1, None], start[:, 1:, None], some.shape[1], some)
         fans.append(path[..., 0, 0].numpy())
     return arrays | {"fans": np.stack(fans).astype(np.float32), "fan_frames": np.array(FANS)}

@@ -27,8 +27,8 @@ class Plan:
     """What was planned for each of E episodes."""
 
     torques: Tensor  # (E, H, 1) the mean of the last round's elites, the best candidates
-    candidates: Tensor  # (E, N, H, 1) what was tried in the last round
-    costs: Tensor  # (E, N) what each would cost
+    candidates: Tensor  # (E, N, H, 1) what was tried in the first round
+    costs: Tensor  # (E, N) what each of them would cost
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class Planning:
         """
         n, e, kept = self.planner.candidates, len(self.mean), self.planner.elites // 2
         pos, vel, goal = (x.repeat_interleave(n, 0) for x in (pos, vel, goal))
+        first = None
         for number, (white, mixed) in enumerate(self._noise()):
             drawn = self._around_elites(white, mixed) if number else self._around_plan(white)
             known = torch.cat([self.mean.unsqueeze(1), self.elites[:, :kept]], 1)
@@ -109,10 +110,11 @@ class Planning:
             path, speeds = physics.rollout(pos, vel, self.planner.horizon, torques)
             costs = cost(physics.angles(path), physics.speeds(path, speeds), torques[..., 0], goal[:, None])
             costs = costs.sum(1).view(e, n)
+            first = first or (tried, costs)
             best = costs.topk(self.planner.elites, largest=False).indices
             self.elites = tried.take_along_dim(best[:, :, None, None], 1)
             self.mean = self.elites.mean(1)
-        plan = Plan(self.mean, tried, costs)
+        plan = Plan(self.mean, *first)
         # One frame on; what held the goal last goes on holding it.
         self.mean, self.elites = (torch.cat([x[..., 1:, :], x[..., -1:, :]], -2) for x in (self.mean, self.elites))
         return plan

@@ -17,7 +17,7 @@ class BlackBox(Dynamics):
         n_actions: numbers per frame that act from outside.
     """
 
-    def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float, n_actions: int = 0):
+    def __init__(self, n_objects: int, units: int, layers: int, image_size: float, dt: float, n_actions: int = 0):
         super().__init__()
         self.scale, self.dt, self.n_actions = image_size / 2, dt, n_actions
 
@@ -25,7 +25,7 @@ class BlackBox(Dynamics):
 class LSTMDynamics(BlackBox):
     """An LSTM that sees positions and velocities of all objects and says what they are one frame later."""
 
-    def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float, n_actions: int = 0):
+    def __init__(self, n_objects: int, units: int, layers: int, image_size: float, dt: float, n_actions: int = 0):
         super().__init__(n_objects, units, layers, image_size, dt, n_actions)
         self.lstm = nn.LSTM(4 * n_objects + n_actions, units, layers, batch_first=True)
         self.state = nn.Linear(units, 4 * n_objects)
@@ -50,7 +50,7 @@ class InteractionNetwork(BlackBox):
     positions change by velocities, but not how objects act.
     """
 
-    def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float, n_actions: int = 0):
+    def __init__(self, n_objects: int, units: int, layers: int, image_size: float, dt: float, n_actions: int = 0):
         super().__init__(n_objects, units, layers, image_size, dt, n_actions)
         self.relation = _relu_mlp(5, units, units)
         self.object = _relu_mlp(4 + units + n_actions, units, 4)
