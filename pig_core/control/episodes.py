@@ -21,6 +21,8 @@ from .pendulum import Pendulum
 from .planner import Plan, Planner, cost
 
 WAIT = 3  # frames without a torque at the start, until there are enough to estimate a speed: L - 1
+WEIGHED = tuple(range(8, 20, 3))  # frames after which gravity is estimated on the way to the last estimate
+PRIOR = 0.01  # radians: how far off an angle has to be to count as much as gravity that is off by a factor of e
 HELD_STEPS, HELD_DEGREES = 50, 5.0  # a goal is held if the angle is that near throughout the last so many frames
 GUESSES = (0.35, 0.6, 1.0, 1.6, 2.5)  # times the gravity believed so far: where its estimate starts
 
@@ -61,11 +63,13 @@ class Pixels:
 
     Args:
         physics: to plan with; None: as the model has learned it.
-        weigh_after: frames after which gravity is estimated anew, of each episode by itself; 0: never.
+        weigh_after: frames after which gravity is estimated for the last time, of each episode by itself, after first
+            estimates on the way there; 0: never.
     """
 
     def __init__(self, model: PAIG, physics: Dynamics | None = None, weigh_after: int = 0):
         self.model, self.physics, self.weigh_after = model, physics or model.physics, weigh_after
+        self.believed = self.physics  # before any frame was seen
         self.positions: list[Tensor] = []  # (E, 1, 2) of each frame so far, pixels
         self.torques: list[Tensor] = []  # (E, 1)
         self.weighed: np.ndarray | None = None  # (E,) the gravity that was estimated
@@ -74,9 +78,10 @@ class Pixels:
     def watch(self, pendulums: Pendulums) -> None:
         frames = to_video(torch.from_numpy(pendulums.frames()))
         self.positions.append(self.model.encode_frames(frames)[0])
-        if self.weigh_after and len(self.positions) == self.weigh_after:
-            gravity = estimate_gravity(self.physics, torch.stack(self.positions, 1), torch.stack(self.torques, 1))
-            self.physics, self.weighed = self.physics.given(g=gravity[:, None, None]), gravity.numpy()
+        seen = len(self.positions)
+        if seen == self.weigh_after or (seen < self.weigh_after and seen in WEIGHED):
+            gravity = estimate_gravity(self.believed, torch.stack(self.positions, 1), torch.stack(self.torques, 1))
+            self.physics, self.weighed = self.believed.given(g=gravity[:, None, None]), gravity.numpy()
 
     def acted(self, torques: Tensor) -> None:
         self.torques.append(torques[:, None])
@@ -96,7 +101,7 @@ class Episodes:
     torques: np.ndarray  # (E, T)
     rewards: np.ndarray  # (E, T)
     goal: float  # radians from upright
-    plan_milliseconds: float = math.nan  # a step of one episode, planned by itself
+    plan_milliseconds: float = math.nan  # of the CPU, a step of one episode, planned by itself
     plans: list[Plan] = field(default_factory=list)  # of every frame, if they were to be kept
     gravity: np.ndarray | None = None  # (E,) estimated on the way, m/s^2
 
@@ -109,6 +114,11 @@ class Episodes:
     def off(self) -> np.ndarray:
         """Distances from the goal at each frame, degrees, (E, T + 1)."""
         return np.degrees(np.abs(np.mod(self.states[..., 0] - self.goal + np.pi, 2 * np.pi) - np.pi))
+
+    @property
+    def off_at_end(self) -> np.ndarray:
+        """The mean of these distances over the last frames, (E,)."""
+        return self.off[:, -HELD_STEPS:].mean(1)
 
     @property
     def held(self) -> np.ndarray:
@@ -158,9 +168,9 @@ def play(
                     planning.skip()
                     torque = torch.zeros(len(seeds))
                 else:
-                    started = time.perf_counter()
+                    started = time.process_time()
                     plan = planning.step(*driver.state(), driver.physics, goals)
-                    planned += time.perf_counter() - started
+                    planned += time.process_time() - started
                     torque = plan.torques[:, 0, 0]
                     plans += [plan] if keep_plans else []
                 driver.acted(torque)
@@ -186,6 +196,8 @@ def play(
 def estimate_gravity(physics: Pendulum, positions: Tensor, torques: Tensor) -> Tensor:
     """Gravity (E,), m/s^2, and with it the starts of E episodes, that fit their frames best.
 
+    Where the frames say nothing, such as upright at rest, it stays near what was believed.
+
     Args:
         physics: with the gravity believed so far.
         positions: (E, T, 1, 2), pixels, and torques (E, T - 1, 1).
@@ -194,18 +206,19 @@ def estimate_gravity(physics: Pendulum, positions: Tensor, torques: Tensor) -> T
     e, frames, pushed, dt = len(angles), angles.shape[1], torques.double(), physics.dt
 
     def path(unknown: Tensor) -> Tensor:
-        """Angles (B, T) of starts and logarithms of gravity, (B, 3)."""
+        """Angles (B, T) of starts and logarithms of gravity, (B, 3), and, last, what speaks for those believed."""
         angle, step, log = (x[:, None, None] for x in unknown.unbind(1))
         law, acts = physics.given(g=log.exp()).double(), pushed.repeat_interleave(len(unknown) // e, 0)
         rolled, _ = law.rollout(angle, step / dt, frames - 1, acts)
-        return torch.cat([angle, rolled[..., 0]], 1)[..., 0]
+        return torch.cat([angle, rolled[..., 0], PRIOR * log], 1)[..., 0]
 
     found, errors = [], []
     believed = physics.value("g").double().flatten().expand(e)
+    wanted = torch.cat([angles, PRIOR * believed.log()[:, None]], 1)
     for factor in GUESSES:
         start = torch.stack([angles[:, 0], angles[:, 1] - angles[:, 0], (factor * believed).log()], 1)
-        unknown = gauss_newton(path, angles, start, 12, 1e-4, 1e-6)
-        error = (path(unknown) - angles).square().sum(1)
+        unknown = gauss_newton(path, wanted, start, 12, 1e-4, 1e-9)
+        error = (path(unknown) - wanted).square().sum(1)
         found.append(unknown[:, 2].exp())
         errors.append(torch.where(error.isfinite(), error, torch.inf))
     best = torch.stack(errors).argmin(0, keepdim=True)

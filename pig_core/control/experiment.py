@@ -5,7 +5,7 @@ done: a command that was interrupted goes on where it was.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -30,40 +30,36 @@ class Options:
     sequences: int = option("data", 500, "training sequences, 14 frames each", least=5)
     resets: int = option("run", 100, "episodes of the main row: reset seeds 0, 1, ...", least=1)
     others: int = option("run", 20, "episodes of every other row", least=1)
-    counts: str = option("run", "5,15,50,150", "training sequences to compare with, separated by commas")
+    counts: str = option("run", "50,150,15,5,5000", "training sequences to compare with, separated by commas")
+    boxes: str = option("run", "50,500", "training sequences of a model without physics, separated by commas")
     parts: str = option("run", "", "parts to measure, separated by commas; empty: all of them")
     save_dir: str = option("run", "", "folder of the results; empty: reports/results/control")
 
     def __post_init__(self) -> None:
         for each in fields(self):
             checked(each.name, getattr(self, each.name), type(each.default), each.metadata)
-        for count in self.counts.split(","):
-            if not count.strip().isdigit() or int(count) < 5:
-                raise ConfigError(
-                    f"counts must be whole numbers of at least 5 with commas between, got {self.counts!r}"
-                )
+        self.numbers("counts"), self.numbers("boxes")
         if unknown := [name for name in filter(None, self.parts.split(",")) if name not in PARTS]:
             raise ConfigError(f"there is no part {unknown[0]!r}; allowed: {', '.join(PARTS)}")
 
+    def numbers(self, name: str) -> list[int]:
+        """Numbers of sequences, from the text of an option."""
+        text = getattr(self, name)
+        if not all(count.strip().isdecimal() and int(count) >= 5 for count in text.split(",")):
+            raise ConfigError(f"{name} must be whole numbers of at least 5 with commas between, got {text!r}")
+        return [int(count) for count in text.split(",")]
 
-def _episodes(model: PAIG, o: Options) -> dict[str, object]:
-    resets = range(o.resets)
-    return measures.compared(measures.from_pixels(model, resets), measures.from_truth(resets))
 
-
-# Name -> what it measures, of the model and the options; each row of a part is kept when it is done.
-PARTS: dict[str, Callable[[PAIG, Options, measures.Keep], object]] = {
-    "episodes": lambda model, o, keep: keep(f"episodes {o.resets}", lambda: _episodes(model, o)),
+# Name -> what it measures, of the model and the options: one row, or one after the other.
+PARTS: dict[str, Callable[[PAIG, Options, measures.Keep], dict | float | measures.Rows]] = {
+    "episodes": lambda model, o, keep: measures.episodes(model, range(o.resets), keep),
     "plan_milliseconds": lambda model, o, keep: keep("plan", lambda: measures.plan_milliseconds(model)),
     "arrow": lambda model, o, keep: keep("arrow", lambda: measures.arrow_effect(model)),
-    "gravity": lambda model, o, keep: measures.gravity(model, range(o.others), keep),
     "goals": lambda model, o, keep: measures.goals(model, range(o.others), keep),
-    "efficiency": lambda model, o, keep: measures.efficiency(
-        o.seed, [int(count) for count in o.counts.split(",")], range(o.others), keep
-    ),
-    "without_arrow": lambda model, o, keep: keep(
-        "without arrow", lambda: measures.without_arrow(o.seed, o.sequences, range(o.others))
-    ),
+    "gravity": lambda model, o, keep: measures.gravity(model, range(o.others), keep),
+    "efficiency": lambda model, o, keep: measures.efficiency(o.seed, o.numbers("counts"), range(o.others), keep),
+    "black_box": lambda model, o, keep: measures.black_box(model, o.seed, o.numbers("boxes"), range(o.others), keep),
+    "without_arrow": lambda model, o, keep: measures.without_arrow(o.seed, o.sequences, range(o.others), keep),
 }
 
 
@@ -78,23 +74,30 @@ def run_experiment(options: Options) -> Path:
     torch.manual_seed(options.seed)
     folder = Path(options.save_dir) if options.save_dir else results_folder() / "control"
     model, metrics = learn(options.seed, options.sequences)
-    kept = run_folder(options.seed, options.sequences) / f"rows-{options.others}"
-    rows: dict[str, dict] = {}
-
-    def keep(name: str, measure: Callable[[], object]) -> object:
-        file = kept / f"{name.replace(' ', '_')}.json"
-        if not file.is_file():
-            write_json(file, {"value": measure(), "commit": commit()})
-        rows[name] = json.loads(file.read_text())
-        return rows[name]["value"]
-
+    own = run_folder(options.seed, options.sequences) / f"rows-{options.others}"
     path = folder / f"s{options.seed}.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
     same = before.get("learned") == metrics["learned"] and before.get("commit") == metrics["commit"]
     measured = {name: before[name] for name in PARTS if same and name in before}  # in a command with other parts
+    commits = set(before["commits_of_rows"]) if same else set()
+
+    def keep(name: str, measure: Callable[[], object], shared: bool = False) -> object:
+        file = (own.parent.parent / "true-model" if shared else own) / f"{name.replace(' ', '_')}.json"
+        if not file.is_file():
+            write_json(file, {"value": measure(), "commit": commit()})
+        row = json.loads(file.read_text())
+        commits.add(row["commit"])
+        return row["value"]
+
     for name in filter(None, options.parts.split(",")) if options.parts else PARTS:
-        measured[name] = PARTS[name](model, options, keep)
-        write_json(path, _result(options, metrics, measured, sorted({row["commit"] for row in rows.values()})))
+        part = PARTS[name](model, options, keep)
+        if isinstance(part, Iterator):  # rows of an earlier command stay, each new one is written when it is done
+            for row, value in part:
+                measured[name] = measured.get(name, {}) | {row: value}
+                write_json(path, _result(options, metrics, measured, sorted(commits)))
+        else:
+            measured[name] = part
+            write_json(path, _result(options, metrics, measured, sorted(commits)))
     if options.seed == 0 and not (folder / "episodes.npz").is_file():
         with replacing(folder / "episodes.npz") as temporary:
             np.savez_compressed(temporary, **measures.shown(model, reset=4))

@@ -1,6 +1,6 @@
 """Figures and tables of control, from the committed results and arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +11,13 @@ from matplotlib.figure import Figure
 from ..common.errors import RunError
 from ..common.files import results_folder
 from .environment import DT, SIZE
+from .episodes import HELD_DEGREES
 
 TIP = SIZE / 4.4  # from the pivot to the rod's tip, pixels: the renderer shows 4.4 rod lengths
+LOOKS = {
+    "pixels": {"color": "C0", "marker": "o", "s": 22, "label": "from pixels"},
+    "true_model": {"color": "black", "marker": "_", "s": 160, "label": "true model and state"},
+}
 
 
 def load_episodes() -> dict[str, np.ndarray]:
@@ -39,7 +44,7 @@ def side_by_side(episodes: Mapping[str, np.ndarray], magnify: int = 3) -> tuple[
 
 
 def fans(episodes: Mapping[str, np.ndarray]) -> Figure:
-    """The frame of some steps, and where the better candidates of the plan would take the rod's tip."""
+    """The frame of some steps, and where candidates of a plan would take the rod's tip."""
     frames, every = episodes["pixels"], (len(episodes["pixels_angle"]) - 1) // len(episodes["pixels"])
     figure, axes = plt.subplots(1, len(episodes["fans"]), figsize=(11, 2.2))
     for ax, t, paths in zip(axes, episodes["fan_frames"], episodes["fans"], strict=True):
@@ -64,7 +69,7 @@ def angles_over_time(episodes: Mapping[str, np.ndarray]) -> Figure:
 
 
 def efficiency_curve(results: Sequence[dict]) -> Figure | Markdown:
-    """Training sequences against the worst error of a constant, and against the return; a point is a run."""
+    """Training sequences against the worst error of a constant, and against the return; a line is a seed."""
     if not any("efficiency" in result for result in results):
         return not_measured("efficiency")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
@@ -72,17 +77,60 @@ def efficiency_curve(results: Sequence[dict]) -> Figure | Markdown:
         rows = dict(result.get("efficiency", {}))
         if rows and "episodes" in result:
             own = {"parameter_error": result["parameter_error"], **result["episodes"]}
-            rows = {**rows, str(result["sequences"]): own}
-        counts = [int(n) for n in rows]
-        errors = [100 * max(abs(e) for e in row["parameter_error"].values()) for row in rows.values()]
-        left.plot(counts, errors, "o-", label=f"seed {result['seed']}")
-        right.plot(counts, [row["return_pixels"] for row in rows.values()], "o-", label=f"seed {result['seed']}")
-        if rows:
-            right.plot(counts, [row["return_true_model"] for row in rows.values()], "k--", lw=1)
+            rows[str(result["sequences"])] = own
+        errors = {n: {"y": 100 * worst_error(row)} for n, row in rows.items()}
+        _line(left, errors, "y", "C0", "with physics")
+        _line(right, rows, "return_pixels", "C0", "with physics")
+        _line(right, result.get("black_box", {}), "return_pixels", "C3", "without physics")
+        _line(right, rows, "return_true_model", "black", "true model and state", ls="--", marker="")
     left.set(xscale="log", yscale="log", xlabel="training sequences", ylabel="worst error of g and a, %")
-    right.set(xscale="log", xlabel="training sequences", ylabel="mean return (dashed: true model)")
-    left.legend()
+    right.set(xscale="log", yscale="symlog", xlabel="training sequences", ylabel="mean return")
+    right.set_yticks([-100, -200, -400, -800, -1600], ["-100", "-200", "-400", "-800", "-1600"])
+    _legend(right)
     plt.close(figure)  # a notebook shows what is returned; left open it would be shown twice
+    return figure
+
+
+def _line(ax: plt.Axes, rows: Mapping[str, dict], key: str, color: object, label: str, **look: object) -> None:
+    """One seed's numbers over the numbers of sequences that name the rows."""
+    counts = sorted(rows, key=int)
+    look = {"marker": "o", "ls": "-", "lw": 1, "ms": 4, "alpha": 0.8} | look
+    ax.plot([int(n) for n in counts], [rows[n][key] for n in counts], color=color, label=label, **look)
+
+
+def _legend(ax: plt.Axes) -> None:
+    """Each label once, however many seeds were drawn."""
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    ax.legend(handles.values(), handles.keys(), fontsize=8)
+
+
+def worst_error(row: Mapping[str, Mapping[str, float]]) -> float:
+    """The largest relative error of a constant."""
+    return max(abs(error) for error in row["parameter_error"].values())
+
+
+def goals_figure(results: Sequence[dict]) -> Figure | Markdown:
+    """How far from each goal the rod is over the last 50 frames, and in how many episodes it is held: every seed."""
+    played = [result["goals"] for result in results if "goals" in result]
+    if not played:
+        return not_measured("goals")
+    names = list(max(played, key=len))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3))
+    for rows in played:
+        places = [x for x, name in enumerate(names) if name in rows]
+        for who, look in LOOKS.items():
+            off = [rows[names[x]][f"off_{who}"] for x in places]
+            held = [rows[names[x]][f"held_{who}"] / rows[names[x]]["resets"] for x in places]
+            for ax, values in zip(axes, (off, held), strict=True):
+                ax.scatter(places, values, alpha=0.7, **look)
+    axes[0].axhline(HELD_DEGREES, color="C3", lw=1)
+    axes[0].set(yscale="log", ylabel="degrees off, last 50 frames")
+    axes[1].set(ylabel="episodes that hold the goal", ylim=(-0.05, 1.05))
+    for ax in axes:
+        ax.set_xticks(range(len(names)), names)
+        ax.set_xlabel("goal, degrees from upright")
+    _legend(axes[1])
+    plt.close(figure)
     return figure
 
 
@@ -108,13 +156,70 @@ def not_measured(part: str) -> Markdown:
 
 
 def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame | Markdown:
-    """The rows of a part ("goals", "gravity", "efficiency") of every seed."""
-    kept = ("resets", "return_pixels", "return_true_model", "held_pixels", "held_true_model", "off_pixels",
-            "off_true_model")  # fmt: skip
-    rows = [
-        {"seed": result["seed"], part: name, **{key: row[key] for key in kept}}
-        | ({"gravity, median": float(np.median(row["estimated"]))} if "estimated" in row else {})
-        for result in results
-        for name, row in result.get(part, {}).items()
+    """The rows of a part, such as "goals"; in each the numbers of all seeds, in the order of the seeds."""
+    found: dict[str, dict[str, dict]] = {}
+    for result in results:
+        for name, row in result.get(part, {}).items():
+            found.setdefault(name, {})[result["seed"]] = row
+    if not found:
+        return not_measured(part)
+    table = [
+        {
+            part.replace("_", " "): name,
+            "seeds": _listed(rows),
+            "resets": _listed(sorted({row["resets"] for row in rows.values()})),
+            "return, true model": _listed(sorted({round(row["return_true_model"], 1) for row in rows.values()})),
+            "return from pixels": _listed(f"{row['return_pixels']:.1f}" for row in rows.values()),
+            "lower by, %": _listed(f"{100 * row['relative']:.1f}" for row in rows.values()),
+            "held, true model": _listed(sorted({row["held_true_model"] for row in rows.values()})),
+            "held from pixels": _listed(row["held_pixels"] for row in rows.values()),
+        }
+        | _more(rows.values())
+        for name, rows in found.items()
     ]
-    return pd.DataFrame(rows).set_index(["seed", part]).round(2) if rows else not_measured(part)
+    return pd.DataFrame(table).set_index(part.replace("_", " ")).fillna("")
+
+
+def arrow_table(results: Sequence[dict]) -> pd.DataFrame | Markdown:
+    """What the arrow of the last torque changes in the states that are seen, and what a model without it learns."""
+    rows = [
+        {
+            "seed": run["seed"],
+            "speeds differ by, rad/s": run["arrow"]["speed_difference"],
+            "of it for each N m of torque": run["arrow"]["speed_difference_per_torque"],
+            "angles differ by, rad": run["arrow"]["angle_difference"],
+        }
+        | _without_arrow(run.get("without_arrow"))
+        for run in results
+        if "arrow" in run
+    ]
+    return pd.DataFrame(rows).set_index("seed").round(4).fillna("") if rows else not_measured("arrow")
+
+
+def _without_arrow(row: dict | None) -> dict[str, float]:
+    """A model that was trained and tested on pictures without the arrow."""
+    if row is None:
+        return {}
+    return {
+        "trained without it: worst error of g and a, %": 100 * worst_error(row),
+        "return": row["return_pixels"],
+        "return, true model": row["return_true_model"],
+        "swing-ups missed": row["missed"],
+    }
+
+
+def _more(rows: Iterable[dict]) -> dict[str, str]:
+    """What only some parts measure."""
+    rows, more = list(rows), {}
+    if "estimated" in rows[0]:
+        more["gravity, median"] = _listed(f"{np.median(row['estimated']):.2f}" for row in rows)
+    if "parameter_error" in rows[0]:
+        more["worst error of g and a, %"] = _listed(f"{100 * worst_error(row):.2g}" for row in rows)
+    if "error" in rows[0]:
+        more["off after 10 frames, pixels"] = _listed(f"{row['error']:.2f}" for row in rows)
+        more["and with physics"] = _listed(f"{row['error_physics']:.2f}" for row in rows)
+    return more
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(str(value) for value in values)

@@ -1,12 +1,15 @@
 """What is measured of a trained pendulum: one function a row of the results, each against the true model and state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from types import SimpleNamespace
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..model import PAIG, to_video
+from .blackbox import PixelsOfBlackBox, train_black_box
 from .collect import HELD_OUT, film
 from .environment import TRUE_GRAVITY, Pendulums
 from .episodes import Episodes, Pixels, TrueState, play
@@ -21,7 +24,22 @@ TIMED = 30  # frames
 CHANGED = (5.0, 15.0)  # gravity, m/s^2
 SHOWN_EVERY = 2  # frames of the episodes that are kept for the page
 FANS = (3, 20, 40, 60, 90, 120)  # frames of which the plans are kept
-Keep = Callable[[str, Callable[[], object]], object]  # (name of a row, how to measure it) -> the row, old or new
+Rows = Iterator[tuple[str, dict]]  # name of a row, and what was measured: a part of the results, as it grows
+
+
+class Keep(Protocol):
+    """What was measured before, or measures it now."""
+
+    def __call__(self, name: str, measure: Callable[[], object], shared: bool = False) -> object:
+        """The row of this name; ``shared``: the same for every trained model."""
+
+
+class Outcome(Protocol):
+    """How E episodes went: :class:`Episodes`, or those that were kept."""
+
+    returns: np.ndarray  # (E,)
+    held: np.ndarray  # (E,) whether the goal was held at the end
+    off_at_end: np.ndarray  # (E,) degrees
 
 
 def true_model(gravity: float = TRUE_GRAVITY):
@@ -41,7 +59,18 @@ def from_truth(resets: Sequence[int], degrees: float = 0, gravity: float = TRUE_
     return play(pendulums, resets, driver, Planner(), degrees, name=f"true {degrees:g}", **options)
 
 
-def compared(ours: Episodes, true: Episodes) -> dict[str, object]:
+def reference(keep: Keep, resets: Sequence[int], degrees: float = 0, gravity: float = TRUE_GRAVITY) -> Outcome:
+    """The outcomes of :func:`from_truth`, which no training has a say in, played once."""
+
+    def measure() -> dict[str, list]:
+        episodes = from_truth(resets, degrees, gravity)
+        return {name: getattr(episodes, name).tolist() for name in Outcome.__annotations__}
+
+    kept = keep(f"goal {degrees:g} gravity {gravity:g} resets {len(resets)}", measure, shared=True)
+    return SimpleNamespace(**{name: np.array(values) for name, values in kept.items()})
+
+
+def compared(ours: Outcome, true: Outcome) -> dict[str, object]:
     """One row: mean returns over the same resets, and how often the goal was held."""
     pixels, reference = ours.returns, true.returns
     return {
@@ -52,24 +81,34 @@ def compared(ours: Episodes, true: Episodes) -> dict[str, object]:
         "held_pixels": int(ours.held.sum()),
         "held_true_model": int(true.held.sum()),
         "missed": int((true.held & ~ours.held).sum()),  # episodes in which only the reference holds the goal
-        "off_pixels": ours.off[:, -50:].mean().item(),  # degrees, over the last 50 frames
-        "off_true_model": true.off[:, -50:].mean().item(),
+        "off_pixels": ours.off_at_end.mean().item(),  # degrees
+        "off_true_model": true.off_at_end.mean().item(),
         "returns_pixels": pixels.round(2).tolist(),
         "returns_true_model": reference.round(2).tolist(),
     }
 
 
-def goals(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]:
+def episodes(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]:
+    """Swung up, from pixels alone."""
+
+    def row() -> dict[str, object]:
+        return compared(from_pixels(model, resets), reference(keep, resets))
+
+    return keep(f"episodes {len(resets)}", row)
+
+
+def goals(model: PAIG, resets: Sequence[int], keep: Keep) -> Rows:
     """Other goals with the same model: no new data, no training."""
 
     def row(degrees: float) -> dict[str, object]:
-        compares = compared(from_pixels(model, resets, degrees), from_truth(resets, degrees))
+        compares = compared(from_pixels(model, resets, degrees), reference(keep, resets, degrees))
         return compares | {"holdable": degrees in HOLDABLE}
 
-    return {str(degrees): keep(f"goal {degrees}", partial(row, degrees)) for degrees in (*HOLDABLE, *TOO_STEEP)}
+    for degrees in (*HOLDABLE, *TOO_STEEP):
+        yield str(degrees), keep(f"goal {degrees}", partial(row, degrees))
 
 
-def gravity(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]:
+def gravity(model: PAIG, resets: Sequence[int], keep: Keep) -> Rows:
     """Another gravity in the environment: told, one number is changed in the model; or weighed from 20 frames."""
     drivers = {
         "told": lambda value: Pixels(model, model.physics.given(g=value)),
@@ -80,31 +119,46 @@ def gravity(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]
     def row(value: float, name: str) -> dict[str, object]:
         ours = play(Pendulums(len(resets), value), resets, drivers[name](value), Planner(), name=f"{name} {value:g}")
         found = {} if ours.gravity is None else {"estimated": ours.gravity.round(3).tolist()}
-        return compared(ours, from_truth(resets, gravity=value)) | found
+        return compared(ours, reference(keep, resets, gravity=value)) | found
 
-    return {
-        f"{value:g} {name}": keep(f"gravity {value:g} {name}", partial(row, value, name))
-        for value in CHANGED
-        for name in drivers
-    }
+    for name in drivers:
+        for value in CHANGED:
+            yield f"{value:g} {name}", keep(f"gravity {value:g} {name}", partial(row, value, name))
 
 
-def efficiency(seed: int, counts: Sequence[int], resets: Sequence[int], keep: Keep) -> dict[str, object]:
+def efficiency(seed: int, counts: Sequence[int], resets: Sequence[int], keep: Keep) -> Rows:
     """Fewer (or more) training sequences: errors of the constants, and what a return they are good for."""
 
     def row(n: int) -> dict[str, object]:
         model, metrics = learn(seed, n)
         learned = {name: metrics[name] for name in ("learned", "parameter_error", "train_seconds")}
-        return compared(from_pixels(model, resets), from_truth(resets)) | learned
+        return compared(from_pixels(model, resets), reference(keep, resets)) | learned
 
-    return {str(n): keep(f"sequences {n}", partial(row, n)) for n in counts}
+    for n in counts:
+        yield str(n), keep(f"sequences {n}", partial(row, n))
 
 
-def without_arrow(seed: int, sequences: int, resets: Sequence[int]) -> dict[str, object]:
+def black_box(model: PAIG, seed: int, counts: Sequence[int], resets: Sequence[int], keep: Keep) -> Rows:
+    """A network instead of physics, trained on the positions that this model sees in so many sequences."""
+
+    def row(n: int) -> dict[str, object]:
+        box, errors = train_black_box(model, n, seed)
+        ours = play(Pendulums(len(resets)), resets, PixelsOfBlackBox(model, box), Planner(), name=f"black box {n}")
+        return compared(ours, reference(keep, resets)) | errors
+
+    for n in counts:
+        yield str(n), keep(f"black box {n}", partial(row, n))
+
+
+def without_arrow(seed: int, sequences: int, resets: Sequence[int], keep: Keep) -> dict[str, object]:
     """Trained and tested on pictures that do not show the last torque."""
-    model, metrics = learn(seed, sequences, arrow=False)
-    row = compared(from_pixels(model, resets, arrow=False), from_truth(resets))
-    return row | {"learned": metrics["learned"], "parameter_error": metrics["parameter_error"]}
+
+    def row() -> dict[str, object]:
+        model, metrics = learn(seed, sequences, arrow=False)
+        compares = compared(from_pixels(model, resets, arrow=False), reference(keep, resets))
+        return compares | {"learned": metrics["learned"], "parameter_error": metrics["parameter_error"]}
+
+    return keep("without arrow", row)
 
 
 @torch.no_grad()
@@ -141,7 +195,8 @@ def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
 
     Returns:
         "pixels", "true" and "random": frames (T, S, S, 3) uint8; "imagined": the same frames drawn by the model from
-        what it believes; "fans": angles of the plans' better candidates, (frames, candidates, H), radians.
+        what it believes; "fans": angles where every tenth candidate of a plan leads, (frames, candidates, H), radians,
+        those with much noise first.
     """
     arrays: dict[str, np.ndarray] = {}
     ours, true = from_pixels(model, [reset], keep_plans=True), from_truth([reset])
@@ -160,9 +215,8 @@ def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
     fans = []
     for t in FANS:
         plan = ours.plans[t - FANS[0]]
-        best = plan.costs[0].topk(20, largest=False).indices
-        start = torch.from_numpy(ours.states[:, t]).float().expand(len(best), 2)
-        path, _ = model.physics.rollout(start[:, :1, None], start[:, 1:, None], plan.torques.shape[1],
-                                        plan.candidates[0, best])  # fmt: skip
+        some = plan.candidates[0, ::10]
+        start = torch.from_numpy(ours.states[:, t]).float().expand(len(some), 2)
+        path, _ = model.physics.rollout(start[:, :1, None], start[:, 1:, None], some.shape[1], some)
         fans.append(path[..., 0, 0].numpy())
     return arrays | {"fans": np.stack(fans).astype(np.float32), "fan_frames": np.array(FANS)}

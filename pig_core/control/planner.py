@@ -1,5 +1,9 @@
 """Planning by the cross-entropy method: draw torques, roll them out, keep the best, draw around those.
 
+Upright, a pendulum doubles a mistake within a fifth of a second: noise of full size throughout, drawn for each frame
+by itself, never comes to rest beside the top. Therefore candidates differ in size at first, later vary as the elites
+vary together, and what was good stays among them.
+
 All candidates of all episodes are one batch of the physics' own rollout, so what plans with a learned law plans with
 the true one, or with a black box, too.
 """
@@ -15,14 +19,16 @@ from ..common.errors import ConfigError
 from ..physics import Dynamics
 from .environment import MAX_TORQUE
 
+SMALLEST = 0.01  # of the full noise: the candidate that differs least from the plan so far
+
 
 @dataclass(frozen=True)
 class Plan:
     """What was planned for each of E episodes."""
 
-    torques: Tensor  # (E, H, 1) the mean of the last round's elites
-    candidates: Tensor  # (E, N, H, 1) what was tried in the last round
-    costs: Tensor  # (E, N) what each would cost
+    torques: Tensor  # (E, H, 1) the mean of the last round's elites, the best candidates
+    candidates: Tensor  # (E, N, H, 1) what was tried in the first round
+    costs: Tensor  # (E, N) what each of them would cost
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,31 @@ class Planning:
     def __init__(self, planner: Planner, generators: list[torch.Generator]):
         self.planner, self.generators = planner, generators
         self.mean = torch.zeros(len(generators), planner.horizon, 1)
+        self.elites = self.mean.unsqueeze(1).repeat(1, planner.elites, 1, 1)  # (E, elites, H, 1), the best first
 
     def skip(self) -> None:
         """A frame passes without a plan."""
         self._noise()
 
-    def _noise(self) -> Tensor:
-        """Standard normal numbers of one step, (rounds, E, N, H, 1)."""
-        shape = (self.planner.rounds, self.planner.candidates, self.planner.horizon, 1)
-        return torch.stack([torch.randn(shape, generator=g) for g in self.generators], 1)
+    def _noise(self) -> list[tuple[Tensor, Tensor]]:
+        """Standard normal numbers of each round: (E, N, H, 1), and (E, N / 2, elites) to mix elites with."""
+        planner = self.planner
+        shapes = (planner.candidates, planner.horizon, 1), (planner.candidates // 2, planner.elites)
+        rounds = [[[torch.randn(shape, generator=g) for shape in shapes] for g in self.generators]
+                  for _ in range(planner.rounds)]  # fmt: skip
+        return [tuple(torch.stack(each) for each in zip(*drawn, strict=True)) for drawn in rounds]
+
+    def _around_plan(self, white: Tensor) -> Tensor:
+        """First round: from the full range of torques to a hundredth of it around the plan of the frame before."""
+        sizes = torch.logspace(0, math.log10(SMALLEST), white.shape[1])[:, None, None]
+        return self.mean.unsqueeze(1) + MAX_TORQUE * sizes * white
+
+    def _around_elites(self, white: Tensor, mixed: Tensor) -> Tensor:
+        """Later: half of them with every frame by itself, half as the elites vary together over all frames."""
+        mean, off = self.mean.unsqueeze(1), self.elites - self.mean.unsqueeze(1)  # (E, elites, H, 1)
+        alone = off.std(1, keepdim=True) * white[:, mixed.shape[1] :]
+        together = (mixed @ off.squeeze(-1)).unsqueeze(-1) / math.sqrt(off.shape[1])
+        return mean + torch.cat([alone, together], 1)
 
     @torch.no_grad()
     def step(self, pos: Tensor, vel: Tensor, physics: Dynamics, goal: Tensor) -> Plan:
@@ -77,21 +99,25 @@ class Planning:
         A physics says what of its rollout is an angle and a speed (``angles``, ``speeds``), and may have constants of
         its own for every episode.
         """
-        planner, mean = self.planner, self.mean
-        std = torch.full_like(mean, MAX_TORQUE)
-        n, e = planner.candidates, len(mean)
+        n, e, kept = self.planner.candidates, len(self.mean), self.planner.elites // 2
         pos, vel, goal = (x.repeat_interleave(n, 0) for x in (pos, vel, goal))
-        for noise in self._noise():
-            tried = (mean.unsqueeze(1) + std.unsqueeze(1) * noise).clamp(-MAX_TORQUE, MAX_TORQUE)  # (E, N, H, 1)
+        first = None
+        for number, (white, mixed) in enumerate(self._noise()):
+            drawn = self._around_elites(white, mixed) if number else self._around_plan(white)
+            known = torch.cat([self.mean.unsqueeze(1), self.elites[:, :kept]], 1)
+            tried = torch.cat([known, drawn[:, 1 + kept :]], 1).clamp(-MAX_TORQUE, MAX_TORQUE)  # (E, N, H, 1)
             torques = tried.flatten(0, 1)
-            path, speeds = physics.rollout(pos, vel, planner.horizon, torques)
+            path, speeds = physics.rollout(pos, vel, self.planner.horizon, torques)
             costs = cost(physics.angles(path), physics.speeds(path, speeds), torques[..., 0], goal[:, None])
             costs = costs.sum(1).view(e, n)
-            best = costs.topk(planner.elites, largest=False).indices
-            chosen = tried.take_along_dim(best[:, :, None, None], 1)  # (E, elites, H, 1)
-            mean, std = chosen.mean(1), chosen.std(1)
-        self.mean = torch.cat([mean[:, 1:], torch.zeros_like(mean[:, :1])], 1)
-        return Plan(mean, tried, costs)
+            first = first or (tried, costs)
+            best = costs.topk(self.planner.elites, largest=False).indices
+            self.elites = tried.take_along_dim(best[:, :, None, None], 1)
+            self.mean = self.elites.mean(1)
+        plan = Plan(self.mean, *first)
+        # One frame on; what held the goal last goes on holding it.
+        self.mean, self.elites = (torch.cat([x[..., 1:, :], x[..., -1:, :]], -2) for x in (self.mean, self.elites))
+        return plan
 
 
 def cost(angles: Tensor, speeds: Tensor, torques: Tensor, goal: Tensor) -> Tensor:

@@ -7,34 +7,36 @@ from ..physics import Dynamics
 
 
 class BlackBox(Dynamics):
-    """What stands in for :class:`pig_core.physics.Law` without having a constant; it knows no actions.
+    """What stands in for :class:`pig_core.physics.Law` without having a constant.
 
     Args:
         n_objects: number of objects.
         units, layers: width and depth of the LSTM; of an interaction network's MLPs the width only.
         image_size: pixels; inputs and outputs are scaled by half of it.
         dt: time between two frames, seconds.
+        n_actions: numbers per frame that act from outside.
     """
 
-    def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float):
+    def __init__(self, n_objects: int, units: int, layers: int, image_size: float, dt: float, n_actions: int = 0):
         super().__init__()
-        self.scale, self.dt = image_size / 2, dt
+        self.scale, self.dt, self.n_actions = image_size / 2, dt, n_actions
 
 
 class LSTMDynamics(BlackBox):
     """An LSTM that sees positions and velocities of all objects and says what they are one frame later."""
 
-    def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float):
-        super().__init__(n_objects, units, layers, image_size, dt)
-        self.lstm = nn.LSTM(4 * n_objects, units, layers, batch_first=True)
+    def __init__(self, n_objects: int, units: int, layers: int, image_size: float, dt: float, n_actions: int = 0):
+        super().__init__(n_objects, units, layers, image_size, dt, n_actions)
+        self.lstm = nn.LSTM(4 * n_objects + n_actions, units, layers, batch_first=True)
         self.state = nn.Linear(units, 4 * n_objects)
 
-    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: None = None) -> tuple[Tensor, Tensor]:
+    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As :meth:`pig_core.physics.Law.rollout`, forwards only."""
         now = torch.cat([pos.flatten(1), vel.flatten(1)], 1) / self.scale - 1  # (B, 4 K)
         memory, frames = None, []
-        for _ in range(steps):
-            out, memory = self.lstm(now.unsqueeze(1), memory)
+        for frame in range(steps):
+            known = torch.cat([now, actions[:, frame]], 1) if self.n_actions else now
+            out, memory = self.lstm(known.unsqueeze(1), memory)
             now = self.state(out.squeeze(1))
             frames.append(now)
         states = ((torch.stack(frames, 1) + 1) * self.scale).unflatten(2, (2, *pos.shape[1:]))  # (B, steps, 2, K, 2)
@@ -48,22 +50,27 @@ class InteractionNetwork(BlackBox):
     positions change by velocities, but not how objects act.
     """
 
-    def __init__(self, n_objects: int, units: int, layers: int, image_size: int, dt: float):
-        super().__init__(n_objects, units, layers, image_size, dt)
+    def __init__(self, n_objects: int, units: int, layers: int, image_size: float, dt: float, n_actions: int = 0):
+        super().__init__(n_objects, units, layers, image_size, dt, n_actions)
         self.relation = _relu_mlp(5, units, units)
-        self.object = _relu_mlp(4 + units, units, 4)
+        self.object = _relu_mlp(4 + units + n_actions, units, 4)
 
-    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: None = None) -> tuple[Tensor, Tensor]:
+    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As :meth:`pig_core.physics.Law.rollout`, forwards only."""
         pos, vel = pos / self.scale - 1, vel * self.dt / self.scale  # velocities as steps per frame
         different = ~torch.eye(pos.shape[1], dtype=torch.bool, device=pos.device)
         positions, velocities = [], []
-        for _ in range(steps):
-            d = pos.unsqueeze(2) - pos.unsqueeze(1)  # (B, K, K, 2)
-            distance = (d.square().sum(-1, keepdim=True) + 1e-6).sqrt()
-            pairs = torch.cat([d, distance, vel.unsqueeze(2) - vel.unsqueeze(1)], -1)
-            effects = (self.relation(pairs) * different.unsqueeze(-1)).sum(2)  # (B, K, units)
-            to_pos, to_vel = self.object(torch.cat([pos, vel, effects], -1)).chunk(2, -1)
+        effects = pos.new_zeros(*pos.shape[:2], self.relation[-1].out_features)  # (B, K, units); one object has none
+        for frame in range(steps):
+            if pos.shape[1] > 1:
+                d = pos.unsqueeze(2) - pos.unsqueeze(1)  # (B, K, K, 2)
+                distance = (d.square().sum(-1, keepdim=True) + 1e-6).sqrt()
+                pairs = torch.cat([d, distance, vel.unsqueeze(2) - vel.unsqueeze(1)], -1)
+                effects = (self.relation(pairs) * different.unsqueeze(-1)).sum(2)
+            known = [pos, vel, effects]
+            if self.n_actions:
+                known.append(actions[:, None, frame].expand(-1, pos.shape[1], -1))
+            to_pos, to_vel = self.object(torch.cat(known, -1)).chunk(2, -1)
             pos, vel = pos + vel + to_pos, vel + to_vel
             positions.append(pos)
             velocities.append(vel)
