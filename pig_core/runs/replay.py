@@ -11,14 +11,16 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from ..common.errors import RunError
 from ..common.files import replacing
 from ..common.recorder import Session
-from ..evaluation.pictures import template_sheet, to_bytes, to_picture
+from ..evaluation.pictures import template_sheet, to_picture
 from ..model import PAIG, to_video
 
 PICTURES = ("masks", "drawn", "predicted", "templates")
+LARGEST = 48  # pixels; larger pictures are kept at half their size
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ def moments_of(steps: int, count: int) -> set[int]:
     return set(np.geomspace(steps, 1, count).round().astype(int).tolist())
 
 
+def _small(image: Tensor) -> np.ndarray:
+    """An image (C, H, W) in [0, 1] as it is kept: uint8 (., ., 3)."""
+    return to_picture(avg_pool2d(image, 2) if image.shape[-2] > LARGEST else image)
+
+
 class Watcher:
     """Looks on at a training and keeps moments of it; a session's ``on_step``.
 
@@ -115,7 +122,7 @@ class Watcher:
     ):  # fmt: skip
         self.model, self.count, self.show = model, count, show
         self.video, self.actions = to_video(video, color), actions
-        self.replay = Replay(to_picture(self.video[0, 0]), to_picture(self.video[0, -1]), about)
+        self.replay = Replay(_small(self.video[0, 0]), _small(self.video[0, -1]), about)
 
     def __call__(self, stage: str, step: int, steps: int, look: Callable[[], None]) -> None:
         """After a step; see :data:`pig_core.common.recorder.OnStep`."""
@@ -132,9 +139,16 @@ class Watcher:
         drawn, predicted = model.decode(positions)[0, 0], model.decode(rollout)[0, -1]
         sheet = template_sheet(model)
         sheet = sheet[..., : -(sheet.shape[-2] // 2)]  # without the background
-        pictures = [to_bytes(masks[0, 0].unsqueeze(1))[..., 0], *map(to_picture, (drawn, predicted, sheet))]
+        pictures = [np.stack([_small(mask)[..., 0] for mask in masks[0, 0].unsqueeze(1)])]
+        pictures += map(_small, (drawn, predicted, sheet))
         self.replay.moments.append(Moment(stage, step, steps, model.physics.values(), *pictures))
         self.show(self.replay)
+
+    def renew(self, stage: str) -> None:
+        """Look again once a stage is complete: what is done after its last step belongs to it, too."""
+        if self.replay.moments and (last := self.replay.moments[-1]).stage == stage:
+            self.replay.moments.pop()
+            self.keep(stage, last.step, last.steps)
 
     def go_on(self, path: Path, session: Session) -> None:
         """Take over what an interrupted training had kept, as far as it is part of the session."""

@@ -181,8 +181,10 @@ class Run:
         if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
             self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, *self.held_out["valid"]))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
-            if self.replay:  # first: what it has more than the session is left out when a training goes on
-                self.replay.save(self.folder / REPLAY)
+            if self.watcher:  # first: what it has more than the session is left out when a training goes on
+                if epoch is None:
+                    self.watcher.renew(session.finished[-1])
+                self.watcher.replay.save(self.folder / REPLAY)
             save_model(self.folder / CHECKPOINT, self.model, config)
             save_session(self.folder / UNFINISHED, self.model, config, session, self._videos)
 
