@@ -83,4 +83,6 @@ def rest_table() -> Markdown:
 def measured_on(part: str) -> Markdown:
     """Where and at which commit a part was measured."""
     about = benchmark(part)
-    return Markdown(f"*Measured on {about['device']}, {about['cores']} cores; commit {short_commit(about['commit'])}.*")
+    return Markdown(
+        f"<small>Measured on {about['device']}, {about['cores']} cores; commit {short_commit(about['commit'])}.</small>"
+    )
