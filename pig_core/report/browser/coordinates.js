@@ -14,7 +14,7 @@ pig.coordinates = (root, data) => {
   const asked = data.positions.map(position => [...position]); // shares of the picture's side: kept when it changes
   let size = data.size, placement = "released", held = 0;
   const wide = 360, canvas = pig.make("canvas", {
-    width: wide, height: wide, class: "pig-drag", tabindex: 0, role: "application",
+    width: wide, height: wide, class: "pig-drag pig-both", tabindex: 0, role: "application",
     "aria-label": "two discs; drag one, or press space to choose one and the arrow keys to move it",
   });
   const said = pig.make("p", { class: "pig-said" }), pen = canvas.getContext("2d");
