@@ -1,28 +1,24 @@
 """A training to be watched: live, while it goes on, and afterwards as a replay to be scrubbed through."""
 
 import html
-import json
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from string import Template
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 
 import numpy as np
 import torch
-from IPython.display import HTML, display
+from IPython.display import HTML, Markdown, display
+from matplotlib.colors import to_hex
 
-from ..common.errors import RunError
 from ..common.files import results_folder
 from ..common.recorder import describe
 from ..evaluation.pictures import own_colors, png_url, tinted, to_picture
 from ..runs.replay import PICTURES, Moment, Replay
+from .browser import column, panel
 from .style import PALETTE
 
-_PAGE = Template((Path(__file__).parent / "replay.html").read_text())
 _CHANGES = {
-    "masks": "masks of the objects", "drawn": "frame 1, drawn", "predicted": "last frame, predicted",
-    "templates": "templates: colours above, masks below",
+    "masks": "masks", "drawn": "frame 1, drawn", "predicted": "last, predicted", "templates": "templates",
 }  # fmt: skip
 
 
@@ -91,34 +87,45 @@ def _image(picture: np.ndarray, alt: str) -> str:
     return f'<img alt="{html.escape(alt)}" src="{png_url(picture)}" style="{style}">'
 
 
-def replay_player(replay: Replay, truth: Mapping[str, float]) -> HTML:
+def replay_player(replay: Replay | None, truth: Mapping[str, float]) -> HTML | Markdown:
     """The whole training, scrubbed by one slider: masks separate, templates appear, constants climb.
 
     Args:
+        replay: None, if the run kept nothing; then a sentence says so.
         truth: true constants, for comparison.
-    Raises:
-        RunError: if there is nothing to be shown.
     """
-    if not replay.moments:
-        raise RunError("this replay has no moments")
-    sheets = {}
+    if replay is None or not replay.moments:
+        return Markdown("*This run has kept no moments of its training (option `replay`).*")
+    panels = []
     for name, pictures in pictures_of(replay).items():
         kept, at = Replay.distinct(pictures)
-        height, width = kept[0].shape[:2]
-        sheet = png_url(np.concatenate(kept))  # below one another
-        sheets[name] = {"sheet": sheet, "at": at.tolist(), "width": width, "height": height, "about": _CHANGES[name]}
-    values = {name: [moment.constants[name] for moment in replay.moments] for name in replay.moments[0].constants}
-    counts = Counter(moment.stage for moment in replay.moments)
+        panels.append({**_sheet(_CHANGES[name], np.stack(kept)), "at": at.tolist()})
     constants = [
-        {"name": name, "values": np.nan_to_num(line).tolist(), "truth": truth.get(name), "color": _hex(color)}
-        for color, (name, line) in zip(PALETTE, values.items(), strict=False)
-    ]
-    labels = [f"{when(m)}{': ' if m.constants else ''}{describe(m.constants)}" for m in replay.moments]
-    return HTML(_PAGE.substitute(
-        id=f"replay-{uuid.uuid4().hex[:8]}", first=png_url(replay.first), last=png_url(replay.last),
-        data=json.dumps({"sheets": sheets, "constants": constants, "labels": labels, "stages": counts}),
-    ))  # fmt: skip
+        {
+            "name": name, "truth": truth.get(name), "color": to_hex(color),
+            "values": np.nan_to_num([moment.constants[name] for moment in replay.moments]).tolist(),
+        }
+        for color, name in zip(PALETTE, replay.moments[0].constants, strict=False)
+    ]  # fmt: skip
+    given = {"frame 1": replay.first, "last frame": replay.last}
+    data = {
+        "given": [_sheet(title, picture[None]) for title, picture in given.items()], "panels": panels,
+        "constants": constants, "labels": [when(moment) for moment in replay.moments], "parts": list(_stages(replay)),
+        "caption": "A training from the first update to the last; in each stage moments are close where most happens. "
+        "Masks are in the colours of their objects; of a template, its colours are above and its mask is below. Drag "
+        "the slider, or use the arrow keys.",
+    }  # fmt: skip
+    return panel("replay", data, "Replay of a training: masks separate, templates appear, constants climb")
 
 
-def _hex(color: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in color)
+def _sheet(title: str, pictures: np.ndarray) -> dict[str, object]:
+    """Pictures (n, H, W, 3) below one another, with a title."""
+    height, width = pictures.shape[1:3]
+    return {"title": title, "sheet": png_url(column(pictures)), "width": width, "height": height}
+
+
+def _stages(replay: Replay) -> Iterator[dict[str, object]]:
+    """Name of each stage, its first moment, and the first one after it."""
+    for name, group in groupby(range(len(replay.moments)), lambda i: replay.moments[i].stage):
+        first, *rest = group
+        yield {"name": name if rest else "", "from": first, "to": first + 1 + len(rest)}
