@@ -6,7 +6,9 @@ TASKS := $(shell sed -n 's/^ *name="\([^"]*\)".*/\1/p' pig_core/tasks.py)
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
-PAGES := $(patsubst %,reports/%.html,index data paper robustness ablations real_clips $(TASKS))
+# Pages with a notebook of their own name; those of tasks have task.ipynb, control is made by "make control".
+NAMED := $(filter-out index control,$(shell sed -n 's/^    "\([^"]*\)": .*/\1/p' pig_core/report/pages.py))
+PAGES := $(patsubst %,reports/%.html,index $(NAMED) $(TASKS))
 
 .PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean always
 .DELETE_ON_ERROR:
@@ -30,7 +32,7 @@ $(BUILD)/index.ipynb: always $(INSTALLED)
 	mkdir -p $(BUILD)
 	$(PAPERMILL) notebooks/report.ipynb $@
 
-$(BUILD)/data.ipynb $(BUILD)/paper.ipynb $(BUILD)/robustness.ipynb $(BUILD)/ablations.ipynb $(BUILD)/real_clips.ipynb: always $(INSTALLED)
+$(NAMED:%=$(BUILD)/%.ipynb): always $(INSTALLED)
 	mkdir -p $(BUILD)
 	$(PAPERMILL) notebooks/$(@F) $@
 

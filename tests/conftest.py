@@ -33,6 +33,12 @@ def golden(name: str) -> dict[str, np.ndarray]:
         return dict(file)
 
 
+def figures_in(outputs: list[dict]) -> int:
+    """How many figures a notebook's outputs show, drawn as SVG (within HTML) or as a picture."""
+    shown = [output.get("data", {}) for output in outputs]
+    return sum('class="pig-figure"' in data.get("text/html", "") or "image/png" in data for data in shown)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

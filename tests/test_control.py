@@ -24,6 +24,7 @@ from pig_core.control.planner import Planner
 from pig_core.decoder import TemplateDecoder
 from pig_core.parts.turning import TurningDecoder
 
+from .conftest import figures_in
 from .test_notebooks import ROOT, papermill, read
 
 NOTEBOOK = ROOT / "notebooks" / "control.ipynb"
@@ -296,7 +297,7 @@ def test_the_notebook_runs_in_any_folder(tmp_path):
     done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=NOTEBOOK)
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
-    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 3
+    assert figures_in(outputs) >= 3
     assert any("pig-player" in o.get("data", {}).get("text/html", "") for o in outputs)
     assert not [o for o in outputs if o.output_type == "stream" and "Warning" in o["text"]]
     assert {p.name for p in tmp_path.iterdir()} == {"out.ipynb", "kept"}

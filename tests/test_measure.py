@@ -30,6 +30,7 @@ from pig_core.measure.video import read_clip
 from pig_core.report.measured import main
 
 from . import clips
+from .conftest import figures_in
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "real"
@@ -80,7 +81,7 @@ def test_the_notebook_measures_with_papermills_parameters(swing, tmp_path):
     about = json.loads((tmp_path / "out" / "measurement.json").read_text())
     assert about["parameters"]["g"]["value"] == pytest.approx(10, rel=0.02)
     outputs = [o for c in nbformat.read(tmp_path / "o.ipynb", 4).cells for o in c.get("outputs", [])]
-    assert sum("image/png" in o.get("data", {}) for o in outputs) == 2
+    assert figures_in(outputs) == 2
     assert any("pig-player" in o.get("data", {}).get("text/html", "") for o in outputs)
 
 

@@ -12,7 +12,7 @@ import pytest
 from pig_core.config import ConfigError, make_config
 from pig_core.report.notebook import config_from_cells, parameters_source
 
-from .conftest import TINY
+from .conftest import TINY, figures_in
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -111,7 +111,7 @@ def test_train_runs_from_another_folder_with_papermills_parameters(tmp_path, dat
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "run" / "metrics.json").is_file()
     outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
-    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 7
+    assert figures_in(outputs) >= 7
     text = "".join(o["text"] for o in outputs if o.output_type == "stream")
     assert "dynamics  step     2/2" in text
 
@@ -133,7 +133,7 @@ def test_the_other_notebooks_run_in_any_folder(name, pictures, arguments, tmp_pa
     done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=ROOT / "notebooks" / f"{name}.ipynb")
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
-    assert sum("image/png" in o.get("data", {}) for o in outputs) >= pictures
+    assert figures_in(outputs) >= pictures
     assert not [o for o in outputs if o.output_type == "stream" and "Warning" in o["text"]]
     assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
 

@@ -1,15 +1,22 @@
 """The rendered page in a real browser without a network: no request, no error, formulas drawn, buttons that work."""
 
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pig_core.common.errors import RunError
-from pig_core.report.page import formulas_to_mathml, render
+from pig_core.report import svg
+from pig_core.report.article import formulas_to_mathml
+from pig_core.report.page import render
 from pig_core.report.player import player
+from pig_core.report.style import use_style
 
-from .browser import browser_tab, needs_chromium
+from .browser import AUDIT, browser_tab, needs_chromium
 
 
 def test_formulas_become_mathml_and_code_stays_code():
@@ -20,8 +27,53 @@ def test_formulas_become_mathml_and_code_stays_code():
     assert "'$y$'" in text
 
 
+def two_panels():
+    """A figure of two charts, wider than a phone, whose second panel leaves its numbers to the first."""
+    use_style()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
+    for ax, title in ((left, "one"), (right, "other")):
+        ax.plot([0, 1, 2], [1, 3, 9], color="0.4", label="a line")
+        ax.set(yscale="log", title=title, xlabel="time in seconds")
+    left.set_ylabel("loss")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center")
+    plt.close(figure)
+    return figure
+
+
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def drawn():
+    return svg.html(two_panels())
+
+
+def test_a_figure_is_drawn_the_same_every_time_and_once_for_each_width(drawn):
+    figure = two_panels()
+    assert drawn == svg.html(figure)
+    whole, *panels = map(ElementTree.fromstring, re.findall(r"<svg.*?</svg>", drawn))
+    assert len(panels) == 2
+    texts = [{"".join(text.itertext()) for text in one.iter("{http://www.w3.org/2000/svg}text")} for one in panels]
+    for shown, title in zip(texts, ("one", "other"), strict=True):
+        assert {title, "loss", "time in seconds", "1", "10"} - shown <= {"1", "10"}
+        assert len(shown & {"1", "2", "3", "5", "10"}) >= 2  # an axis with one number says nothing
+    assert ("a line" in texts[0], "a line" in texts[1]) == (False, True)
+    assert float(whole.get("width").removesuffix("pt")) == 8 * 72
+    assert figure.get_figwidth() == 8  # as it was
+    ids = [id for one in (whole, *panels) for part in one.iter() if (id := part.get("id"))]
+    assert len(ids) == len(set(ids))
+    assert "#666666" not in drawn  # greys follow the page
+
+
+def test_a_strip_of_pictures_stays_whole():
+    use_style()
+    figure, axes = plt.subplots(1, 5, figsize=(8, 2))
+    for ax in axes:
+        ax.imshow(np.zeros((4, 4)), interpolation="none")
+        ax.set(xticks=[], yticks=[])
+    plt.close(figure)
+    assert svg.html(figure).count("<svg") == 1
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, drawn):
     """A page with everything a page can hold."""
     frames = np.zeros((5, 40, 60, 3), np.uint8)
     frames[np.arange(5), :, 10 * np.arange(5)] = 255
@@ -34,7 +86,13 @@ def page(tmp_path_factory):
     ]
     notebook = new_notebook(cells=[
         new_markdown_cell("# A title & more\n\nThe force is $F = k\\,(|d| - 2l)$, and\n\n$$a_i = -g \\sum_j x_{ij}$$"),
-        new_code_cell("print('hello')", outputs=outputs),
+        new_code_cell("print('hello')", outputs=outputs, metadata={"caption": "Both constants of $F$"}),
+        new_code_cell("print('again')"),
+        new_markdown_cell("Words.\n\n## A section\n\nMore.\n\n## A section\n\nThe last."),
+        new_code_cell("figure", outputs=[
+            new_output("display_data", {"text/html": drawn, "text/plain": ""})
+        ], metadata={"alt": "Two lines that rise"}),
+        new_markdown_cell("## Third"),
     ])  # fmt: skip
     notebook.metadata["papermill"] = {"parameters": {"task": "3bp_color"}}  # as papermill leaves it
     folder = tmp_path_factory.mktemp("page")
@@ -52,20 +110,39 @@ def test_the_page_works_offline(page, scheme):
         tab.wait_for_timeout(300)
         assert tab.title() == "3bp_color: A title & more"
         assert "$" not in tab.inner_text("main")
-        assert tab.locator("math").count() == 4
+        assert tab.locator("math").count() == 5
         assert tab.locator("math[display=block]").bounding_box()["height"] > 10
         assert tab.locator("pre", has_text="step 1").inner_text().split() == ["step", "1", "step", "2"]
-        assert not tab.get_by_text("hello").is_visible()  # code is folded
-        tab.get_by_text("code", exact=True).click()
+        assert not tab.get_by_text("hello").is_visible()  # code is folded, once for each section that has some
+        assert tab.locator("details.code").count() == 2
+        tab.get_by_text("Code of this section").first.click()
         assert tab.get_by_text("hello").is_visible()
+        assert tab.get_by_text("again").is_visible()
+        assert tab.locator("figcaption").all_text_contents()[1:] == [
+            "Table 1. Both constants of F.", "Figure 1. Two lines that rise."
+        ]  # fmt: skip
+        assert tab.locator("tbody th[scope=row]").all_text_contents() == ["l"]
+        assert [a.get_attribute("href") for a in tab.locator(".contents a").all()] == [
+            "#a-section",
+            "#a-section-",
+            "#third",
+        ]
+        panels = tab.get_by_role("img", name="Two lines that rise").locator("svg")
+        assert [panel.is_visible() for panel in panels.all()] == [False, True, True]
+        color = panels.last.locator("text").first.evaluate("text => getComputedStyle(text).fill")
+        assert (sum(map(float, re.findall(r"[\d.]+", color)[:3])) > 1.5) == (scheme == "dark")
         _check_player(tab)
-        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert tab.evaluate(AUDIT) == []
+        tab.set_viewport_size({"width": 1280, "height": 800})
+        assert [panel.is_visible() for panel in panels.all()] == [True, False, False]
+        assert tab.evaluate(AUDIT) == []
     assert not problems
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 
 
 def _check_player(tab):
-    label, button, slider = (tab.locator(f".pig-player {part}") for part in ("output", "button", "input"))
+    parts = (".pig-time", ".pig-play", ".pig-bar input")
+    label, button, slider = (tab.locator(f".pig-player {part}") for part in parts)
     seen = {label.inner_text() for _ in range(20) if tab.wait_for_timeout(20) is None}
     assert len(seen) > 2  # it plays
     assert "pause" in button.inner_text()

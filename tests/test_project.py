@@ -92,7 +92,7 @@ def test_the_table_of_results_tells_the_median_and_the_worst_seed():
     assert "| paper, batch 100, 1,500 updates, 80 of 5000 sequences |" in summary_table(pd.DataFrame([fewer]))
     line = summary_table(pd.DataFrame(runs)).splitlines()[-1]
     assert "recons 2, pred 3 of 3 seeds" in line
-    assert "k 0.4 (50) %" in line
+    assert "| 0.4 (50) |" in line  # k
 
 
 def test_what_was_not_finite_is_nan_and_counts_as_the_worst(tmp_path):
@@ -105,7 +105,8 @@ def test_what_was_not_finite_is_nan_and_counts_as_the_worst(tmp_path):
     assert tuple(runs.columns) == COLUMNS
     assert runs["pred_loss"].isna().all()
     assert constants_of(runs).set_index("name").loc[name, ["learned", "error"]].isna().all()
-    assert f"{name} inf (inf) %" in summary_table(runs)
+    assert f"error of {name}, %" in summary_table(runs)
+    assert "| inf (inf) |" in summary_table(runs)
     frames = per_frame(runs, "pred_loss_per_step")
     assert frames["frame"].iloc[0] == TASKS[result["task"]].input_steps + 1
     assert frames["value"].isna().tolist() == [False] * (len(frames) - 1) + [True]

@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 
+from pig_core.__main__ import main as program
 from pig_core.common.errors import RunError
 from pig_core.common.files import CHECKPOINT, UNFINISHED
 from pig_core.common.recorder import Session
@@ -21,16 +22,20 @@ from .conftest import TINY
 
 JOINT_ONLY = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0}
 OPTIONS = {
-    "sgd": {"recipe": "paper", "optimizer": "sgd", "epochs": 8, "batch_size": 20, "save_every_n_epochs": 2,
+    "sgd": {"recipe": "paper", "optimizer": "sgd", "epochs": 5, "batch_size": 20, "save_every_n_epochs": 2,
             **JOINT_ONLY},
-    "paper": {"epochs": 8, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100, **JOINT_ONLY},
+    "paper": {"epochs": 5, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100, **JOINT_ONLY},
     "improved": {"locality_steps": 3, "decoder_steps": 3, "vision_steps": 3, "dynamics_steps": 30, "epochs": 1},
 }  # fmt: skip
 
 
-def start(recipe, data_dir, folder, *more):
+def options_of(recipe, data_dir, folder, *more):
     options = {**TINY, "recipe": recipe, **OPTIONS[recipe], "data_dir": data_dir, "save_dir": folder}
-    line = [sys.executable, "-m", "pig_core", *(f"--{name}={value}" for name, value in options.items()), *more]
+    return [*(f"--{name}={value}" for name, value in options.items()), *more]
+
+
+def start(*about):
+    line = [sys.executable, "-m", "pig_core", *options_of(*about)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -40,7 +45,7 @@ def end(process):
 
 
 @pytest.mark.parametrize("recipe", OPTIONS)
-def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path):
+def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path, capsys):
     end(start(recipe, data_dir, tmp_path / "whole"))
     process = start(recipe, data_dir, tmp_path / "killed")
     unfinished = tmp_path / "killed" / UNFINISHED
@@ -53,11 +58,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path):
     unfinished_copy = tmp_path / UNFINISHED
     shutil.copy(unfinished, unfinished_copy)  # complete, whenever the kill came
 
-    refused = start(recipe, data_dir, tmp_path / "killed")
-    assert "already holds a run" in refused.communicate()[1]
-    assert "resume=True" in start(recipe, data_dir, tmp_path / "killed").communicate()[1]
-    other = start(recipe, data_dir, tmp_path / "killed", "--resume=True", "--seed=5")
-    assert "left by a run with other options: seed=0 (here 5)" in other.communicate()[1]
+    assert program(options_of(recipe, data_dir, tmp_path / "killed")) == 2
+    refused = capsys.readouterr().err
+    assert "already holds a run" in refused
+    assert "resume=True" in refused
+    assert program(options_of(recipe, data_dir, tmp_path / "killed", "--resume=True", "--seed=5")) == 2
+    assert "left by a run with other options: seed=0 (here 5)" in capsys.readouterr().err
 
     end(start(recipe, data_dir, tmp_path / "killed", "--resume=True"))
     # Left in the middle of the only stage, it must go on there, not start again.

@@ -101,7 +101,7 @@ def _line(ax: plt.Axes, rows: Mapping[str, dict], key: str, color: object, label
 def _legend(ax: plt.Axes) -> None:
     """Each label once, however many seeds were drawn."""
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(handles.values(), handles.keys(), fontsize=8)
+    ax.legend(handles.values(), handles.keys())
 
 
 def worst_error(row: Mapping[str, Mapping[str, float]]) -> float:

@@ -10,10 +10,9 @@ import numpy as np
 from ..common.errors import PigError, RunError
 from ..evaluation.pictures import frame_part, panels, png_url, to_picture
 from ..runs.trained import Trained, finished_runs, open_checkpoint
-from .whatif import Answer, WhatIf, ask, loss_along, slider_range
+from .whatif import SPEEDS, TURNS, Answer, WhatIf, ask, loss_along, slider_range
 
 PANELS = ("truth", "prediction", "reconstruction", "difference", "masks")
-SPEEDS, TURNS = [i / 20 for i in range(41)], [float(a) for a in range(-90, 91, 5)]
 PIXELS = 190  # width of a panel on the screen
 _CURVE = Template((Path(__file__).parent / "curve.svg").read_text())
 

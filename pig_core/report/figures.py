@@ -26,7 +26,7 @@ def samples(frames: Tensor, rows: int = 3, columns: int = 10, title: str = "") -
     videos = to_video(frames[:rows, :columns])
     titles = [f"t = {t + 1}" for t in range(videos.shape[1])]
     figure, _ = image_grid({f"video {i + 1}": video for i, video in enumerate(videos)}, titles, 0.95)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title)
     return figure
 
 
@@ -51,7 +51,7 @@ def curves(points: Curves, truth: Mapping[str, float]) -> Figure:
             ax.axhline(value, color=color, ls=":", label=f"{name} true")
         ax.set(xlabel="step", ylabel="value", title="Physical parameters")
     for ax in axes[0]:
-        ax.legend(fontsize=8)
+        ax.legend()
     return figure
 
 
@@ -61,7 +61,7 @@ def _stage_starts(ax: plt.Axes, points: Curves) -> dict[str, int]:
     for stage in dict.fromkeys(p["stage"] for p in points):
         starts[stage] = total
         ax.axvline(total, color="0.8", lw=1, zorder=0)
-        ax.text(total, 1.0, f" {stage}", transform=ax.get_xaxis_transform(), fontsize=7, va="top", color="0.4")
+        ax.text(total, 1.0, f" {stage}", transform=ax.get_xaxis_transform(), va="top", color="0.4")
         total += max(p["step"] for p in points if p["stage"] == stage) + 1
     return starts
 
@@ -94,7 +94,7 @@ def trajectories(evaluation: Evaluation, count: int = 3) -> Figure:
     axes[0, 0].set_ylabel("y in pixels")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -118,8 +118,8 @@ def templates(model: PAIG) -> Figure:
     figure, ax = plt.subplots(figsize=(1.7 * columns, 3.4))
     show_image(ax, sheet)
     names = [*(f"object {i + 1}" for i in range(columns - 1)), "background"]
-    ax.set_xticks([side * (i + 0.5) for i in range(columns)], names, fontsize=9)
-    ax.set_yticks([side / 2, 1.5 * side], ["content", "mask"], fontsize=9)
+    ax.set_xticks([side * (i + 0.5) for i in range(columns)], names)
+    ax.set_yticks([side / 2, 1.5 * side], ["content", "mask"])
     return figure
 
 
@@ -138,7 +138,7 @@ def errors_over_time(evaluation: Evaluation) -> Figure:
         ax.plot(first + np.arange(len(metrics[name])), metrics[name])
         ax.set(xlabel="frame", ylabel=label, title=title)
     where = axes[0, 0].get_xaxis_transform()
-    axes[0, 0].text(first, 0.97, " trained range", transform=where, fontsize=8, va="top", color="0.4")
+    axes[0, 0].text(first, 0.97, " trained range", transform=where, va="top", color="0.4")
     return figure
 
 
@@ -189,8 +189,12 @@ def what_if(trained: Trained, index: int = 0, columns: int = 8) -> Figure:
 
 def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
     """The loss of one video along every slider of the explorer."""
+    near = (-0.05, -0.02, -0.01, -0.005, 0.005, 0.01, 0.02, 0.05)  # where the minimum is narrow
     values: dict[str, Sequence[float]] = {
-        **{name: slider_range(value, 17) for name, value in trained.model.physics.values().items()},
+        **{
+            name: sorted([*slider_range(value, 17), *(value * (1 + off) for off in near)])
+            for name, value in trained.model.physics.values().items()
+        },
         "speed": [i / 10 for i in range(2, 19)], "turn": [float(a) for a in range(-80, 81, 10)],
     }  # fmt: skip
     if trained.model.physics.dimensions != 2:
@@ -199,7 +203,7 @@ def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
     truth = {**trained.task.truth, "speed": 1.0, "turn": 0.0}
     figure, axes = plt.subplots(1, len(values), figsize=(2.6 * len(values), 2.6), sharey=True)
     for ax, (name, options) in zip(axes, values.items(), strict=True):
-        ax.plot(options, loss_along(trained, index, name, options, WhatIf()), ".-")
+        ax.plot(options, loss_along(trained, index, name, options, WhatIf()), ".-", ms=3)
         ax.axvline(truth[name], color="0.4", ls=":")
         ax.set(xlabel=labels.get(name, name), yscale="log")
     axes[0].set_ylabel("loss per frame")

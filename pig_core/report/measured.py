@@ -4,9 +4,7 @@
 """
 
 import argparse
-import base64
 import dataclasses
-import io
 import json
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from ..common.errors import RunError
 from ..measure import results
 from ..measure.measure import Measurement, measure
 from ..measure.options import Options
+from . import svg
 from .page import render
 from .player import player
 from .style import PALETTE, use_style
@@ -89,7 +88,7 @@ def paths(found: Measurement) -> Figure:
     left.invert_yaxis()
     right.set(xlabel="seconds", ylabel="pixels", title="Residuals")
     for ax in (left, right):
-        ax.legend(fontsize=7)
+        ax.legend()
     return figure
 
 
@@ -140,9 +139,10 @@ def write_page(found: Measurement, about: dict[str, object], path: Path) -> None
         if isinstance(shown, Markdown):
             cells.append(nbformat.v4.new_markdown_cell(shown.data))
             continue
-        data = {"text/html": shown.data} if isinstance(shown, HTML) else {"image/png": _png(shown)}
-        output = nbformat.v4.new_output("display_data", data=data)
+        drawn = shown.data if isinstance(shown, HTML) else svg.html(shown)
+        output = nbformat.v4.new_output("display_data", data={"text/html": drawn})
         cells.append(nbformat.v4.new_code_cell("", outputs=[output], metadata={"alt": title}))
+        plt.close("all")
     with tempfile.TemporaryDirectory() as folder:
         notebook = Path(folder) / "page.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
@@ -156,13 +156,6 @@ def _parts(found: Measurement, about: dict[str, object]) -> Iterator[tuple[str, 
     yield "Path and fit", paths(found)
     yield "Laws that were tried", laws_table(about)
     yield "What could not be known", unknown(about)
-
-
-def _png(figure: Figure) -> str:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight")
-    plt.close(figure)
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def write_table(path: Path, folders: list[Path]) -> None:

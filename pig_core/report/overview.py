@@ -98,7 +98,7 @@ def decay(results: pd.DataFrame, key: str, label: str) -> Figure:
 def _panels(results: pd.DataFrame, data: pd.DataFrame, x: str, y: str, sharey: bool = False) -> Figure:
     """A line per seed in a panel for each task of ``results``."""
     tasks = results["task"].unique()
-    figure, axes = plt.subplots(1, len(tasks), figsize=(2.5 * len(tasks), 2.8), sharey=sharey, squeeze=False)
+    figure, axes = plt.subplots(1, len(tasks), figsize=(max(2.5 * len(tasks), 4.5), 2.8), sharey=sharey, squeeze=False)
     for ax, name in zip(axes[0], tasks, strict=True):
         sns.lineplot(data[data["task"] == name].dropna(subset=y), x=x, y=y, ax=ax, **_LINES)
         ax.set(title=TASKS[name].title, ylabel="")

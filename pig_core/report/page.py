@@ -8,48 +8,17 @@ import re
 from pathlib import Path
 
 import nbformat
-from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
-from nbconvert.preprocessors import Preprocessor
 from pygments.formatters import HtmlFormatter
 
 from ..common.errors import RunError
 from ..common.files import project_root, replacing
+from .article import Article
+from .browser import once
+from .pages import bar
 
-# Code in backticks is left alone; then display formulas, then inline ones.
-_PIECES = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
-
-
-def formulas_to_mathml(markdown: str) -> str:
-    """Replace ``$...$`` and ``$$...$$`` in markdown by MathML, which browsers draw without any library."""
-
-    def replace(match: re.Match) -> str:
-        code, display, inline = match.groups()
-        if code is not None:
-            return code
-        return mathml(display or inline, display="block" if display else "inline").replace("\n", " ")
-
-    return _PIECES.sub(replace, markdown)
-
-
-class PagePreprocessor(Preprocessor):
-    """Formulas in text cells and in markdown outputs; one block of text per cell instead of one per printed line."""
-
-    def preprocess_cell(self, cell, resources, index):
-        """See nbconvert's Preprocessor."""
-        if cell.cell_type == "markdown":
-            cell.source = formulas_to_mathml(cell.source)
-        merged = []
-        for output in cell.get("outputs", []):
-            if output.get("output_type") == "stream" and merged and merged[-1].get("name") == output["name"]:
-                merged[-1]["text"] += output["text"]
-                continue
-            if "text/markdown" in output.get("data", {}):
-                output["data"]["text/markdown"] = formulas_to_mathml(output["data"]["text/markdown"])
-            merged.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = merged
-        return cell, resources
+# Colours of code that can be read on the page's cards: 4.5 : 1 and more.
+_CODE = {"light": "xcode", "dark": "github-dark"}
 
 
 def render(notebook: Path, page: Path) -> None:
@@ -68,17 +37,22 @@ def render(notebook: Path, page: Path) -> None:
     exporter = HTMLExporter(
         template_name="template",
         extra_template_basedirs=[str(project_root() / "reports")],
-        preprocessors=[PagePreprocessor],
+        preprocessors=[Article],
         exclude_anchor_links=True,
     )
     task = content.metadata.get("papermill", {}).get("parameters", {}).get("task")
     resources = {
         "page_title": ": ".join(filter(None, [task, headings[0] if headings else Path(notebook).stem])),
-        "highlight_css": HtmlFormatter(style="friendly", nobackground=True).get_style_defs(".highlight"),
+        "pages": bar(page),
+        **{f"code_{scheme}": _code_colours(style) for scheme, style in _CODE.items()},
     }
     html, _ = exporter.from_notebook_node(content, resources)
     with replacing(page) as temporary:
-        temporary.write_text(html)
+        temporary.write_text(once(html))
+
+
+def _code_colours(style: str) -> str:
+    return HtmlFormatter(style=style, nobackground=True).get_style_defs(".highlight")
 
 
 def main(arguments: list[str]) -> None:

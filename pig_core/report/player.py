@@ -1,41 +1,43 @@
-"""A small video player for notebooks and static pages: one sprite sheet, play, pause and a slider, no network."""
+"""A video player for notebooks and static pages: frames in one picture, no network; see ``browser/player.js``."""
 
-import html
-import json
-import uuid
-from collections.abc import Sequence
-from pathlib import Path
-from string import Template
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from IPython.display import HTML
 
 from ..evaluation.evaluate import Evaluation
-from ..evaluation.pictures import frame_part, panels, png_url, to_picture
-
-_PAGE = Template((Path(__file__).parent / "player.html").read_text())
+from ..evaluation.pictures import panels, png_url, to_picture
+from .browser import column, labels, panel, parts
 
 
 def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: int = 200) -> HTML:
     """A player for frames (T, H, W, 3) uint8, with one label for each frame."""
-    sheet = png_url(frames.reshape(-1, *frames.shape[2:]))  # frames below one another
-    return HTML(_PAGE.substitute(
-        id=f"player-{uuid.uuid4().hex[:8]}", width=frames.shape[2], height=frames.shape[1], last=len(frames) - 1,
-        labels=json.dumps(labels), pause=milliseconds, caption=html.escape(caption, quote=True), sheet=sheet,
-    ))  # fmt: skip
+    data = {
+        "videos": [{"name": "", "pictures": [png_url(column(frames))]}], "headings": [""], "labels": labels,
+        "height": frames.shape[1], "width": frames.shape[2], "pause": milliseconds, "caption": caption,
+    }  # fmt: skip
+    return panel("player", data, caption, f"max-width:max({frames.shape[2]}px,22em)", "pig-alone")
 
 
-def rollout_player(evaluation: Evaluation, indices: Sequence[int] = (0, 1, 2)) -> HTML:
-    """Prediction (left), truth (middle) and their difference (right) of some test sequences, one below another."""
-    videos = []
-    for i in indices[: len(evaluation.video)]:
-        rows = panels(evaluation, i)
-        gap = torch.ones_like(rows["truth"][..., :1])
-        videos += [torch.cat([rows["prediction"], gap, rows["truth"], gap, rows["difference"]], -1)]
-        videos += [torch.ones_like(videos[-1][..., :1, :])]
-    labels = [f"frame {t + 1}, {frame_part(evaluation, t)}" for t in range(len(videos[0]))]
-    caption = (
-        "Model (left), truth (middle) and difference (right) of test videos. The model sees the input frames only."
-    )
-    return player(to_picture(torch.cat(videos[:-1], -2), 5), labels, caption)
+def rollout_player(
+    evaluation: Evaluation, videos: Mapping[str, int] | Sequence[int] = (0, 1, 2), group: str = ""
+) -> HTML:
+    """Prediction, truth and their difference of some test sequences, one of them at a time.
+
+    Args:
+        videos: which ones to choose from, by the names that they are called.
+        group: panels of one group show the same frame.
+    """
+    named = videos if isinstance(videos, Mapping) else {f"test video {i + 1}": i for i in videos}
+    shown = ("truth", "prediction")
+    pictures = {name: panels(evaluation, i) for name, i in named.items() if i < len(evaluation.video)}
+    data = {
+        "videos": [
+            {"name": name, "pictures": [png_url(column(to_picture(rows[which]))) for which in shown]}
+            for name, rows in pictures.items()
+        ],
+        "headings": shown, "compares": True, "labels": labels(evaluation), "parts": list(parts(evaluation)),
+        "height": evaluation.video.shape[-2], "width": evaluation.video.shape[-1], "group": group,
+        "caption": "Truth, prediction and their difference. The model sees the input frames only.",
+    }  # fmt: skip
+    return panel("player", data, data["caption"])

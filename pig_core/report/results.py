@@ -131,21 +131,18 @@ def summary_table(results: pd.DataFrame) -> str:
 
     The thresholds are the authors': reconstruction for objects found, prediction for velocity and physics learned.
     """
-    lines = [
-        "| task | recipe | thresholds met | parameters, error | recons_loss | pred_loss | extrap_loss | training |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    names = list(dict.fromkeys(constants_of(results)["name"]))
+    losses = ["recons_loss", "pred_loss", "extrap_loss"]
+    header = ["task", "recipe", "thresholds met", *(f"error of {name}, %" for name in names), *losses, "training"]
+    lines = [header, ["---"] * len(header)]
     labels = results.apply(_label, axis=1) if len(results) else results["recipe"]
     for (task, label), runs in results.groupby(["task", labels.rename("label")], sort=False):
         found = f"recons {runs['discovered'].sum()}, pred {runs['predicted'].sum()} of {len(runs)} seeds"
-        errors = ", ".join(
-            f"{name} {_spread(100 * error.abs())} %"
-            for name, error in constants_of(runs).groupby("name", sort=False)["error"]
-        )
-        losses = (_spread(runs[name]) for name in ("recons_loss", "pred_loss", "extrap_loss"))
+        errors = dict(iter(constants_of(runs).groupby("name")["error"]))
+        percent = [_spread(100 * errors[name].abs()) if name in errors else "" for name in names]
         seconds = f"{runs['train_seconds'].median():.0f} s"
-        lines.append("| " + " | ".join([f"`{task}`", label, found, errors or "none", *losses, seconds]) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append([f"`{task}`", label, found, *percent, *(_spread(runs[name]) for name in losses), seconds])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _label(run: pd.Series) -> str:

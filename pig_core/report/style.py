@@ -5,20 +5,30 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython import get_ipython
 from matplotlib.figure import Figure
+from matplotlib_inline.config import InlineBackend
 from torch import Tensor
 
 from ..evaluation.pictures import to_picture
+from . import svg
 
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
 
 
 def use_style() -> None:
-    """One look for all figures: white background (they sit on a light card in dark mode), thin grid."""
-    sizes = {"figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11}
-    open_frame = {"axes.spines.top": False, "axes.spines.right": False}
-    sns.set_theme(style="whitegrid", palette="colorblind", rc={**sizes, **open_frame})
+    """One look for all figures: a thin grid on whatever the page's background is; in a notebook drawn as SVG."""
+    sizes = {
+        "figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11,
+        "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9,
+    }  # fmt: skip
+    # Nearly white, and so drawn in the colour of the page: lines do not run through the words of a legend.
+    looks = {"axes.spines.top": False, "axes.spines.right": False, "legend.facecolor": "#fefefe"}
+    sns.set_theme(style="whitegrid", palette="colorblind", rc={**sizes, **looks})
+    if shell := get_ipython():
+        InlineBackend.instance(parent=shell).figure_formats = set()
+        shell.display_formatter.formatters["text/html"].for_type(Figure, svg.html)
 
 
 def evenly(first: int, length: int, n: int) -> np.ndarray:
@@ -28,7 +38,7 @@ def evenly(first: int, length: int, n: int) -> np.ndarray:
 
 def show_image(ax: plt.Axes, image: Tensor) -> None:
     """Show an image (C, S, S) in [0, 1]."""
-    ax.imshow(to_picture(image), interpolation="nearest")
+    ax.imshow(to_picture(image), interpolation="none")  # every pixel as it is, whatever the size of the figure
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
 
@@ -42,10 +52,10 @@ def image_grid(
         the figure and its axes, (rows, columns), to draw on.
     """
     figure, axes = plt.subplots(
-        len(rows), len(titles), figsize=(size * len(titles) + 0.2, 1.05 * size * len(rows) + 0.2), squeeze=False
+        len(rows), len(titles), figsize=(size * len(titles) + 1.0, 1.05 * size * len(rows) + 0.2), squeeze=False
     )
     for line, (name, images) in zip(axes, rows.items(), strict=True):
-        line[0].set_ylabel(name, fontsize=8)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for ax, image in zip(line, images, strict=True):
             if image is None:
                 ax.set(xticks=[], yticks=[])
@@ -53,5 +63,5 @@ def image_grid(
             else:
                 show_image(ax, image)
     for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=8)
+        ax.set_title(title, fontsize=svg.SMALLEST)
     return figure, axes

@@ -115,6 +115,16 @@ def task_settings(recipe: str) -> Markdown:
     return Markdown(table(["task", "its own settings"], rows))
 
 
+def task_names() -> Markdown:
+    """What commands and what the text call each task, what moves in it, and what is to be measured."""
+    rows = [
+        (f"`{name}`", task.title, f"{task.n_objects} {task.sprite}s", task.law.__name__.lower(),
+         ", ".join(f"${constant}$" for constant in task.truth) or "nothing")
+        for name, task in TASKS.items()
+    ]  # fmt: skip
+    return Markdown(table(["task", "called", "objects", "law", "to be measured"], rows))
+
+
 def learned_table(results: pd.DataFrame) -> Markdown:
     """True and learned values of one task's constants, a column per seed; empty if it has none."""
     found = constants_of(results)

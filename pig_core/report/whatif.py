@@ -1,5 +1,6 @@
 """What if the spring were stiffer? Roll a trained model out again with other constants or another start."""
 
+import copy
 import math
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,8 @@ from ..common.errors import RunError
 from ..model import image_loss
 from ..physics import Dynamics
 from ..runs.trained import Trained
+
+SPEEDS, TURNS = [i / 20 for i in range(41)], [float(a) for a in range(-90, 91, 5)]  # that a slider offers
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,47 @@ def physics_with(trained: Trained, values: dict[str, float]) -> Dynamics:
 
 
 @torch.no_grad()
-def ask(trained: Trained, index: int, question: WhatIf) -> Answer:
-    """Roll out and draw one of the example videos as the question says; some 20 ms on a CPU.
+def start_of(trained: Trained, index: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What the model believes at frame L of one of the example videos.
+
+    Returns:
+        positions and velocities, (1, K, D) each, and what acts from then on, (1, T-L, A), or None.
+    """
+    model, evaluation = trained.model, trained.evaluation
+    actions = None if evaluation.actions is None else evaluation.actions[index : index + 1]
+    pos, vel = model.state(torch.from_numpy(evaluation.positions[index : index + 1, : model.input_steps]), actions)
+    return pos, vel, None if actions is None else actions[:, model.input_steps - 1 :]
+
+
+@torch.no_grad()
+def rollout_of(trained: Trained, index: int, question: WhatIf, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Positions (T-L, K, 2), pixels, of the frames after the input of an example video, as the question says.
 
     Raises:
         RunError: see :func:`physics_with`; also if velocities are to be turned that are none in the image.
     """
-    model, evaluation = trained.model, trained.evaluation
-    video, last = evaluation.video[index], model.input_steps - 1
-    actions = None if evaluation.actions is None else evaluation.actions[index : index + 1]
-    pos, vel = model.state(torch.from_numpy(evaluation.positions[index : index + 1, : last + 1]), actions)
+    task, steps = trained.task, trained.evaluation.video.shape[1] - trained.model.input_steps
+    physics = copy.deepcopy(physics_with(trained, question.values)).to(dtype)
+    pos, vel, later = (None if x is None else x.to(dtype) for x in start_of(trained, index))
     if question.turn:
-        if model.physics.dimensions != 2:
-            raise RunError(f"{trained.task.name} has inner coordinates: its velocities cannot be turned")
+        if physics.dimensions != 2:
+            raise RunError(f"{task.name} has inner coordinates: its velocities cannot be turned")
         angle = math.radians(question.turn)
-        vel = vel @ torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    physics, later = physics_with(trained, question.values), None if actions is None else actions[:, last:]
-    coordinates, _ = physics.rollout(pos, question.speed * vel, len(video) - last - 1, later)
-    rollout = physics.pose(coordinates)
-    prediction = model.decode(rollout)[0]
-    return Answer(rollout[0], prediction, image_loss(prediction, video[last + 1 :]).item())
+        vel = vel @ vel.new_tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    return physics.pose(physics.rollout(pos, question.speed * vel, steps, later)[0])[0]
+
+
+@torch.no_grad()
+def ask(trained: Trained, index: int, question: WhatIf) -> Answer:
+    """Roll out and draw one of the example videos as the question says; some 20 ms on a CPU.
+
+    Raises:
+        RunError: see :func:`rollout_of`.
+    """
+    model, video = trained.model, trained.evaluation.video[index]
+    rollout = rollout_of(trained, index, question)
+    prediction = model.decode(rollout[None])[0]
+    return Answer(rollout, prediction, image_loss(prediction, video[model.input_steps :]).item())
 
 
 def loss_along(trained: Trained, index: int, name: str, values: list[float], question: WhatIf) -> list[float]:

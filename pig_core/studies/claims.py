@@ -53,8 +53,8 @@ def claims(everything: pd.DataFrame) -> list[Claim]:
 
 def claims_table(rows: list[Claim]) -> Markdown:
     """The table; the paper's numbers are marked as recalled in its head."""
-    header = ["the paper claims", "its number, as recalled", "recipe `paper`, ours", "recipe `improved`", "verdict", ""]
-    return Markdown(table(header, [(c.says, c.number, c.paper, c.improved, c.verdict, c.where) for c in rows]))
+    header = ["the paper claims", "verdict", "its number, as recalled", "recipe `paper`, ours", "recipe `improved`", ""]
+    return Markdown(table(header, [(c.says, c.verdict, c.number, c.paper, c.improved, c.where) for c in rows]))
 
 
 def _link(page: str, text: str) -> str:

@@ -59,7 +59,7 @@ def _scatter_errors(ax: plt.Axes, runs: pd.DataFrame, x: str, y: str) -> None:
         errors.assign(percent=100 * errors["error"].abs()), x=x, y=y, hue="name", style="name", alpha=0.8, ax=ax,
         palette=PALETTE[: len(names)], markers=["o", "s"][: len(names)], **_DOTS,
     )  # fmt: skip
-    ax.legend(fontsize=8)
+    ax.legend()
 
 
 def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
@@ -88,7 +88,7 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
             ax.axvspan(task.input_steps + 1, task.input_steps + task.pred_steps, color="0.93", zorder=0)
             ax.set(yscale="linear" if measure == "ssim_per_step" else "log", ylabel=label if ax in axes[:, 0] else "")
         column[0].set_title(task.title)
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 

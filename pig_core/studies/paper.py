@@ -92,7 +92,7 @@ def found(run: pd.Series, columns: int = 6) -> Figure:
         "prediction": [prediction[t - ahead] if t >= ahead else None for t in times],
     }
     figure, _ = image_grid(rows, [f"t = {t + 1}" for t in times], 0.9)
-    figure.suptitle(f"seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}", fontsize=10)
+    figure.suptitle(f"seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}")
     return figure
 
 

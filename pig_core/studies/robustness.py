@@ -48,7 +48,7 @@ def errors_figure(runs: pd.DataFrame) -> Figure:
     ax.axvline(0, color="0.4", lw=1)
     sns.stripplot(shown, x="percent", y="row", hue="variant", dodge=True, jitter=False, alpha=0.8, ax=ax)
     ax.set(xlabel="learned against true value, error in % (a dot is a seed)", ylabel="")
-    ax.legend(fontsize=8)
+    ax.legend()
     return figure
 
 
@@ -57,13 +57,15 @@ def tracker_table(improved: pd.DataFrame) -> Markdown:
     ours, rows = constants_of(improved).groupby(["task", "name"])["error"].median(), []
     for task, kinds in benchmark("tracker")["result"].items():
         for kind, found in kinds.items():
-            errors = {name: found["learned"].get(name, math.nan) / true - 1 for name, true in TASKS[task].truth.items()}
-            rows.append({
-                "task": TASKS[task].title, "videos": kind, "tracked without a loss": f"{100 * found['kept']:.0f} %",
-                "position error": "" if found["rms"] is None else f"{found['rms']:.2g} px",
-                "tracker": ", ".join(f"{n} {_percent(error)}" for n, error in errors.items()),
-                "`improved`, in colour": ", ".join(f"{n} {_percent(ours[task, n])}" for n in errors),
-            })  # fmt: skip
+            rows += [
+                {
+                    "task": TASKS[task].title, "videos": kind, "tracked without a loss": f"{100 * found['kept']:.0f} %",
+                    "position error": "" if found["rms"] is None else f"{found['rms']:.2g} px", "": f"${name}$",
+                    "tracker": _percent(found["learned"].get(name, math.nan) / true - 1),
+                    "`improved`, in colour": _percent(ours[task, name]),
+                }
+                for name, true in TASKS[task].truth.items()
+            ]  # fmt: skip
     return rows_table(rows)
 
 

@@ -34,7 +34,7 @@ def variants_table(runs: pd.DataFrame) -> Markdown:
         rows.append({
             "variant": f"`{name}`", **{met: _count(group, met) for met in ("discovered", "predicted")},
             "steps to discovery": f"{steps.median():.0f} ({len(steps)} of {len(group)})" if len(steps) else "never",
-            "error, worst seed": _worst_errors(group),
+            **_worst_errors(group),
             **{f"{loss}, median": _median(group[f"{loss}_loss"]) for loss in ("recons", "pred", "extrap")},
         })  # fmt: skip
     return rows_table(rows)
@@ -44,10 +44,10 @@ def _count(runs: pd.DataFrame, met: str) -> str:
     return f"{sum(runs[met])} / {len(runs)}"
 
 
-def _worst_errors(runs: pd.DataFrame) -> str:
-    """Worst seed of each parameter, percent; a value that is not finite is the worst of all."""
+def _worst_errors(runs: pd.DataFrame) -> dict[str, str]:
+    """Worst seed of each parameter, a column each; a value that is not finite is the worst of all."""
     errors = constants_of(runs).groupby("name", sort=False)["error"]
-    return ", ".join(f"{name} {100 * error.abs().fillna(math.inf).max():.2g} %" for name, error in errors)
+    return {f"{name}, worst seed": f"{100 * error.abs().fillna(math.inf).max():.2g} %" for name, error in errors}
 
 
 def _median(values: pd.Series) -> str:
@@ -100,7 +100,7 @@ def efficiency_table(runs: pd.DataFrame, tasks: Sequence[Task]) -> Markdown:
     return rows_table([
         {
             "task": task.title, "training videos": name, "discovered": _count(chosen, "discovered"),
-            "error, worst seed": _worst_errors(chosen), "pred, median": _median(chosen["pred_loss"]),
+            **_worst_errors(chosen), "pred, median": _median(chosen["pred_loss"]),
         }
         for task in tasks
         for name, chosen in of_task(runs, task.name).groupby("variant", sort=False)
