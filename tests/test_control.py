@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import torch
 
 from pig_core.__main__ import main
 from pig_core.common.errors import ConfigError, RunError
-from pig_core.control import collect, experiment
+from pig_core.control import blackbox, collect, experiment, measures
+from pig_core.control.blackbox import BlackBoxPendulum
 from pig_core.control.environment import MAX_SPEED, Pendulums, gymnasium, shrink
 from pig_core.control.episodes import Pixels, TrueState, estimate_gravity, play
 from pig_core.control.learn import LIKE_THE_PAPER, learn, pendulum_config
@@ -22,7 +24,9 @@ from pig_core.control.measures import true_model
 from pig_core.control.pendulum import PENDULUM
 from pig_core.control.planner import Planner
 from pig_core.decoder import TemplateDecoder
+from pig_core.parts.dynamics import InteractionNetwork
 from pig_core.parts.turning import TurningDecoder
+from pig_core.studies import claims
 
 from .conftest import figures_in
 from .test_notebooks import ROOT, papermill, read
@@ -109,19 +113,25 @@ def test_the_picture_is_the_renderers_area_average_and_the_arrow_can_be_left_out
     np.testing.assert_array_equal(with_arrow.frames(), without.frames())  # before the first torque
     for pendulums in (with_arrow, without):
         pendulums.step(np.array([2.0, -2.0]))
+    whole = shrink(with_arrow.environments[0].unwrapped.render())  # with nothing taken for white
+    np.testing.assert_array_equal(with_arrow.frames()[0], whole)
+    fresh = gymnasium().make("Pendulum-v1", render_mode="rgb_array")  # with the renderer as it comes
+    fresh.reset()
+    fresh.unwrapped.state, fresh.unwrapped.last_u = with_arrow.states[0], 2.0
+    np.testing.assert_array_equal(whole, shrink(fresh.render()))
     off = np.argwhere((with_arrow.frames() != without.frames()).any(-1))[:, 1:]
     assert len(off) > 20
     assert np.abs(off - 31.5).max() < 9  # around the axle
 
 
-def test_the_planner_swings_up_with_the_true_model_whoever_is_planned_for_beside():
-    together = play(Pendulums(3), [0, 4, 6], TrueState(true_model()), Planner(), steps=110)
-    assert (together.off[:, -10:] < 10).all()
-    alone = play(Pendulums(1), [4], TrueState(true_model()), Planner(), steps=10)
+def test_the_planner_holds_a_goal_beside_the_top_whoever_is_planned_for_beside():
+    together = play(Pendulums(2), [0, 6], TrueState(true_model()), Planner(), degrees=20, steps=130)
+    assert together.held.all()  # within 5 degrees over the last 50 frames, with 85 % of the torque
+    alone = play(Pendulums(1), [6], TrueState(true_model()), Planner(), degrees=20, steps=10)
     np.testing.assert_allclose(alone.torques[0], together.torques[1, :10], atol=1e-4)
     assert (together.torques[:, :3] == 0).all()
-    random = play(Pendulums(1), [4], TrueState(true_model()), None, steps=110)
-    assert random.returns[0] < 1.5 * together.returns[1]
+    random = play(Pendulums(1), [6], TrueState(true_model()), None, degrees=20, steps=130)
+    assert random.returns[0] < 5 * together.returns[1]
 
 
 def test_rewards_are_the_environments():
@@ -149,9 +159,31 @@ def test_another_gravity_is_weighed_from_twenty_frames(gravity):
     positions = law.pose(torch.cat([start[:, None, :1, None], path], 1))
     found = estimate_gravity(law.given(g=10.0), positions, torques)
     torch.testing.assert_close(found, torch.full((8,), gravity), rtol=0.02, atol=0)
+    upright = law.pose(torch.zeros(1, 8, 1, 1))  # at rest: nothing speaks against what was believed
+    kept = estimate_gravity(law.given(g=10.0), upright, torch.zeros(1, 7, 1))
+    torch.testing.assert_close(kept, torch.tensor([10.0]), rtol=0.02, atol=0)
     each = law.given(g=found[:, None, None])
     plan = SMALL.start(range(8)).step(path[:, -1], path[:, -1], each, torch.zeros(8))
     assert plan.torques.shape == (8, 5, 1)
+
+
+def test_a_black_box_in_pixels_tells_angles_and_speeds_and_knows_torques():
+    law = PENDULUM.physics(1)
+    law.pivot.copy_(torch.tensor([30.0, 33.0]))
+    law.arm.fill_(7.0)
+    box, dt = BlackBoxPendulum(law.pivot, law.arm), 1e-3
+    angle, speed = torch.linspace(-3, 3, 9)[:, None, None, None], torch.linspace(-8, 8, 9)[:, None, None, None]
+    here = law.pose(angle)
+    velocity = (law.pose(angle + speed * dt) - law.pose(angle - speed * dt)) / (2 * dt)
+    torch.testing.assert_close(box.angles(here), angle[..., 0, 0])
+    torch.testing.assert_close(box.speeds(here, velocity), speed[..., 0, 0], atol=0.01, rtol=0)
+    torques = torch.zeros(9, 3, 1)
+    path, velocities = box.rollout(here[:, 0], velocity[:, 0], 3, torques)
+    assert path.shape == velocities.shape == (9, 3, 1, 2)
+    pushed, _ = box.rollout(here[:, 0], velocity[:, 0], 3, torques + 1)
+    assert (pushed - path).abs().amax((1, 2, 3)).min() > 1e-4
+    two = InteractionNetwork(2, 8, 1, 2.0, dt, 1)
+    assert two.rollout(torch.rand(4, 2, 2), torch.rand(4, 2, 2), 2, torch.ones(4, 2, 1))[0].shape == (4, 2, 2, 2)
 
 
 @pytest.fixture
@@ -177,7 +209,8 @@ def test_an_interrupted_collection_goes_on_where_it_was(small_films, monkeypatch
     assert not np.array_equal(collect.film(2, 5, "valid")["actions"], whole["actions"][:2])
 
 
-def test_from_pixels_to_a_plan(tmp_path, capsys):
+def test_from_pixels_to_a_plan(tmp_path, capsys, monkeypatch):
+    film = collect.film
     tiny = {"n_eval": 2, "decoder_steps": 2, "vision_steps": 2, "dynamics_steps": 2, "folder": tmp_path}
     model, metrics = learn(0, 5, **tiny)
     assert metrics["learned"].keys() == {"g", "a"}
@@ -190,6 +223,13 @@ def test_from_pixels_to_a_plan(tmp_path, capsys):
     assert len(episodes.plans) == 5
     assert np.isfinite(episodes.rewards).all()
     assert episodes.gravity.shape == (2,)
+    monkeypatch.setattr(blackbox, "STEPS", 100)
+    monkeypatch.setattr(blackbox, "film", lambda n, length, split: film(n, length, split, folder=tmp_path / "filmed"))
+    monkeypatch.setattr(blackbox, "HELD_OUT", 2)
+    box, errors = blackbox.train_black_box(model, 5, seed=0)
+    assert errors["error"] < 50
+    seen = blackbox.PixelsOfBlackBox(model, box)
+    assert np.isfinite(play(Pendulums(1), [0], seen, SMALL, steps=6).rewards).all()
     cockpit = Cockpit(model)
     before = cockpit.picture.value
     cockpit.gravity.value = 5.0
@@ -219,29 +259,64 @@ def test_an_interrupted_measurement_goes_on_and_loses_nothing(tmp_path, monkeypa
     monkeypatch.setattr(experiment.measures, "shown", lambda *which, **more: {"pixels": np.zeros(1)})
     done, power = [], {"cut": True}
 
-    def part(name):
-        def measure(model, options, keep):
-            def row():
-                if name == "goals" and power["cut"]:
-                    raise KeyboardInterrupt
-                return done.append(name) or {"value of": name}
+    def row(name):
+        if name == "goal 20" and power["cut"]:
+            raise KeyboardInterrupt
+        return done.append(name) or {"value of": name}
 
-            return keep(name, row)
+    def goals(model, options, keep):
+        for degrees in ("0", "20"):
+            yield degrees, keep(f"goal {degrees}", partial(row, f"goal {degrees}"))
 
-        return measure
+    def one(name, model, options, keep):
+        return keep(name, partial(row, name))
 
-    monkeypatch.setattr(experiment, "PARTS", {name: part(name) for name in ("arrow", "goals", "gravity")})
+    parts = {"arrow": partial(one, "arrow"), "goals": goals, "gravity": partial(one, "gravity")}
+    monkeypatch.setattr(experiment, "PARTS", parts)
     with pytest.raises(KeyboardInterrupt):
         experiment.run_experiment(experiment.Options(save_dir=str(tmp_path)))
-    assert json.loads((tmp_path / "s0.json").read_text())["arrow"] == {"value of": "arrow"}
+    result = json.loads((tmp_path / "s0.json").read_text())
+    assert result["arrow"] == {"value of": "arrow"}
+    assert result["goals"] == {"0": {"value of": "goal 0"}}
     power["cut"] = False
     experiment.run_experiment(experiment.Options(save_dir=str(tmp_path)))
-    assert done == ["arrow", "goals", "gravity"]
+    assert done == ["arrow", "goal 0", "goal 20", "gravity"]
     shutil.rmtree(tmp_path / "run")
     path = experiment.run_experiment(experiment.Options(save_dir=str(tmp_path), parts="goals"))
     result = json.loads(path.read_text())
-    assert done == ["arrow", "goals", "gravity", "goals"]
-    assert {name: result[name]["value of"] for name in experiment.PARTS} == {n: n for n in experiment.PARTS}
+    assert done == ["arrow", "goal 0", "goal 20", "gravity", "goal 0", "goal 20"]
+    assert result["gravity"] == {"value of": "gravity"}
+    assert result["goals"]["20"] == {"value of": "goal 20"}
+
+
+def test_the_reference_is_played_once_for_all_trainings(tmp_path, monkeypatch):
+    monkeypatch.setattr(measures, "from_truth", lambda *which: played.append(which) or episodes)
+    episodes, played, rows = play(Pendulums(2), [0, 1], TrueState(true_model()), None, steps=60), [], {}
+
+    def keep(name, measure, shared=False):
+        assert shared
+        if name not in rows:
+            rows[name] = json.dumps(measure())
+        return json.loads(rows[name])
+
+    for _ in range(2):
+        outcome = measures.reference(keep, range(2), 20)
+    assert len(played) == 1
+    row = measures.compared(episodes, outcome)
+    assert row["relative"] == row["missed"] == 0
+    assert row["return_true_model"] == pytest.approx(episodes.returns.mean())
+    assert row["off_true_model"] == pytest.approx(episodes.off[:, -50:].mean())
+
+
+def test_fewer_sequences_are_claimed_only_where_the_black_box_fails_on_as_many():
+    def run(physics, box):
+        parts = {"efficiency": physics, "black_box": box}
+        return {name: {str(n): {"relative": off} for n, off in rows.items()} for name, rows in parts.items()}
+
+    assert claims.fewer([run({50: 0.01, 500: 0.01}, {50: 0.2, 500: 0.02})])[1] == claims.REPRODUCED
+    assert claims.fewer([run({50: 0.01, 500: 0.01}, {50: 0.02, 500: 0.02})])[1] == claims.DIFFERS
+    assert claims.fewer([run({50: 0.01, 500: 0.01}, {}), run({50: 0.2, 500: 0.3}, {50: 0.3})])[1] == claims.DIFFERS
+    assert claims.fewer([run({50: 0.01}, {})])[1] == claims.OPEN
 
 
 @pytest.mark.parametrize("missing", ["gymnasium", "pygame"])
@@ -262,6 +337,7 @@ def test_a_missing_library_is_one_sentence(missing, monkeypatch, capsys):
         (["--resets", "0"], "resets must be a whole number of at least 1, got 0"),
         (["--seed", "-1"], "seed must be a whole number of at least 0"),
         (["--counts", "50,few"], "counts must be whole numbers of at least 5 with commas between, got '50,few'"),
+        (["--boxes", "3"], "boxes must be whole numbers of at least 5 with commas between, got '3'"),
         (["--parts", "episode"], "there is no part 'episode'; allowed: episodes, "),
     ],
 )

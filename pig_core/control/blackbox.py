@@ -19,7 +19,7 @@ from .environment import MAX_TORQUE
 from .episodes import Pixels
 from .pendulum import PENDULUM
 
-UNITS, STEPS, BATCH, RATE, EVERY = 32, 3000, 128, 3e-3, 100
+UNITS, STEPS, BATCH, RATE, EVERY = 64, 3000, 128, 3e-3, 100
 
 
 class BlackBoxPendulum(Dynamics):

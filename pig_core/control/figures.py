@@ -44,14 +44,16 @@ def side_by_side(episodes: Mapping[str, np.ndarray], magnify: int = 3) -> tuple[
 
 
 def fans(episodes: Mapping[str, np.ndarray]) -> Figure:
-    """The frame of some steps, and where candidates of a plan would take the rod's tip."""
+    """The frame of some steps, and where candidates of a plan would take the rod's tip, the later the further out."""
     frames, every = episodes["pixels"], (len(episodes["pixels_angle"]) - 1) // len(episodes["pixels"])
     figure, axes = plt.subplots(1, len(episodes["fans"]), figsize=(11, 2.2))
     for ax, t, paths in zip(axes, episodes["fan_frames"], episodes["fans"], strict=True):
         ax.imshow(frames[t // every], extent=(0, SIZE, SIZE, 0))
-        for path in paths:
-            ax.plot(SIZE / 2 - TIP * np.sin(path), SIZE / 2 - TIP * np.cos(path), color="C0", alpha=0.25, lw=1)
-        ax.set(xticks=[], yticks=[], title=f"{t * DT:.1f} s", xlim=(14, 50), ylim=(50, 14))
+        radius = TIP * np.linspace(1, 2, paths.shape[1])
+        for number, path in enumerate(paths):  # from much noise to hardly any
+            color = plt.cm.Blues(0.3 + 0.7 * number / len(paths))
+            ax.plot(SIZE / 2 - radius * np.sin(path), SIZE / 2 - radius * np.cos(path), color=color, lw=1)
+        ax.set(xticks=[], yticks=[], title=f"{t * DT:.1f} s", xlim=(2, 62), ylim=(62, 2))
         ax.grid(False)
     return figure
 
@@ -147,7 +149,7 @@ def seeds_table(results: Sequence[dict]) -> pd.DataFrame:
         }
         for r in results
     ]  # fmt: skip
-    return pd.DataFrame(rows).set_index("seed").round(3) if rows else pd.DataFrame()
+    return pd.DataFrame(rows).set_index("seed").round(3).astype(object).fillna("") if rows else pd.DataFrame()
 
 
 def not_measured(part: str) -> Markdown:
