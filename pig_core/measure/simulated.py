@@ -1,7 +1,8 @@
-"""The simulated tasks' own videos, one clip each: constants for which a training takes many, measured from a single one."""
+"""The simulated tasks' own videos, measured like anybody's clip: the constants from a single one, without training."""
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -27,18 +28,16 @@ def true_law(task: Task) -> str:
     return next(name for name, law in LAWS.items() if issubclass(law, Bodies) and law.states is task.law)
 
 
-def bench_simulated(folder: Path | None = None, clips: int = CLIPS) -> None:
+def bench_simulated(folder: Path | None = None, clips: int = CLIPS, names: Sequence[str] = tuple(TASKS)) -> None:
     """Measure clips of each task with constants; the law is not told. What is there is not measured again."""
     folder = folder or results_folder() / "clips" / "simulated"
-    tasks = [task for task in TASKS.values() if task.truth]
+    tasks = [TASKS[name] for name in names if TASKS[name].truth]
     with Progress("simulated", clips * len(tasks), 1) as progress:
         for task in tasks:
-            frames, positions, _ = (None, None, None)
+            frames, positions, _ = example_videos(task, clips)
             for number in range(clips):
                 path = folder / f"{task.name}-{number}.json"
                 if not path.is_file():
-                    if frames is None:
-                        frames, positions, _ = example_videos(task, clips)
                     about = judged(task, frames[number].numpy(), positions[number].numpy())
                     write_json(path, {"task": task.name, "clip": number, **about})
                 progress.advance(path.stem)
