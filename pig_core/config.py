@@ -112,6 +112,7 @@ class Config:
     eval_every_n_epochs: int = run(1, "epochs between evaluations", least=1)
     save_every_n_epochs: int = run(5, "epochs between checkpoints", least=1)
     print_interval: int = run(50, "steps between progress lines", least=1)
+    replay: int = run(12, "moments of each stage that are kept as small pictures; 0: none", least=0)
     test_mode: bool = run(False, "no training: evaluate the checkpoint")
     use_ckpt: bool = training(False, "start from the checkpoint in ckpt_dir; training goes on with the joint stage")
     ckpt_dir: str = training("", "folder of the checkpoint to start from; empty: save_dir")

@@ -37,6 +37,7 @@ class Stage:
     schedule: Callable[[int], float]  # step -> factor of the learning rates
     steps_per_epoch: int = 0  # 0: the stage does not count in epochs
     finish: Callable[[], None] = lambda: None  # called after the last step
+    look: Callable[[], None] = lambda: None  # called in between, where the model as it then is will be looked at
 
 
 def _generator(config: Config, stage: int, step: int) -> torch.Generator:
@@ -80,7 +81,7 @@ def locality_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor 
         candidates.keep_best(_single_frames(config, frames, 1, -2, 256), background, model.encoder.logit_gain)
 
     groups = [{"params": list(candidates.parameters()), "lr": LOCALITY_LR}]
-    return Stage("locality", config.locality_steps, groups, losses, lambda step: 1.0, finish=finish)
+    return Stage("locality", config.locality_steps, groups, losses, lambda step: 1.0, finish=finish, look=finish)
 
 
 def decoder_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:

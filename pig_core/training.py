@@ -1,7 +1,6 @@
 """The training loop: one for all stages and both recipes."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ def train(
     actions: Tensor | None = None,
     session: Session | None = None,
     on_pause: OnPause = lambda session, epoch: None,
+    stages: Collection[str] = tuple(STAGES),
 ) -> Session:
     """Train ``model`` in place through all stages of its recipe, or through the rest of an interrupted training.
 
@@ -32,6 +32,7 @@ def train(
         frames: training video, uint8 (N, L+P, H, W, 3) on the model's device.
         actions: what acts from outside from each frame to the next, (N, L+P, A); None: nothing.
         session: where to go on; None: at the beginning.
+        stages: names of those to go through, in their own order; what is finished is not repeated.
     Returns:
         the session at its end; its curves hold losses and constants of every few steps.
     Raises:
@@ -39,13 +40,12 @@ def train(
     """
     session = session or Session()
     for name, make_stage in STAGES.items():
-        if name in session.finished or not _wanted(name, config):
+        if name in session.finished or name not in stages or not wanted(name, config):
             continue
         if session.optimizer is None:  # interrupted between two saves: a stage is only resumed with its optimiser
             session.step = 0
-        started = time.perf_counter()  # preparing a stage counts, too: "dynamics" first encodes the videos
-        stage = make_stage(model, config, frames, actions)
-        session.seconds += time.perf_counter() - started
+        with session.clocked():  # preparing a stage counts, too: "dynamics" first encodes the videos
+            stage = make_stage(model, config, frames, actions)
         run_stage(model, config, stage, session, on_pause)
         session.finished.append(name)
         session.step, session.optimizer = 0, None
@@ -53,11 +53,9 @@ def train(
     return session
 
 
-def _wanted(name: str, config: Config) -> bool:
+def wanted(name: str, config: Config) -> bool:
     """Whether a stage has steps to take. A training that goes on from a checkpoint has seen all but the last."""
-    if name == "joint":
-        return config.epochs > 0
-    return getattr(config, f"{name}_steps") > 0 and not config.use_ckpt
+    return config.epochs > 0 if name == "joint" else getattr(config, f"{name}_steps") > 0 and not config.use_ckpt
 
 
 def run_stage(
@@ -69,7 +67,7 @@ def run_stage(
         optimizer.load_state_dict({**optimizer.state_dict(), "state": session.optimizer})
     rates = [group["lr"] for group in stage.groups]
     parameters = [p for group in stage.groups for p in group["params"]]
-    with Recorder(stage.name, stage.steps, session, config.print_interval, stage.steps_per_epoch) as record:
+    with Recorder(stage.name, stage.steps, session, config.print_interval, stage.steps_per_epoch, stage.look) as record:
         for step in range(session.step, stage.steps):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * stage.schedule(step)
@@ -85,9 +83,8 @@ def run_stage(
                 session.optimizer = optimizer.state_dict()["state"]
                 on_pause(session, epoch)
                 session.optimizer = None  # from the next step on it is out of date
-    started = time.perf_counter()
-    stage.finish()
-    session.seconds += time.perf_counter() - started
+    with session.clocked():
+        stage.finish()
 
 
 def _clip(parameters: list[Tensor], config: Config) -> Tensor:

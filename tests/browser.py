@@ -1,12 +1,12 @@
 """A headless Chromium without a network, that remembers what went wrong on a page."""
 
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from pig_core.studies.paint import CHROMIUM
+
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 # What a reader would stumble over: evaluates to a list of sentences.
 AUDIT = (Path(__file__).parent / "audit.js").read_text()

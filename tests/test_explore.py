@@ -221,6 +221,14 @@ def lab(tmp_path):
             server.wait(30)
 
 
+# What each control says, and where it is: [left, right], [top, bottom].
+CONTROLS = """[...document.querySelectorAll(".pig-explorer .widget-inline-hbox, .pig-explorer > * > .jupyter-button, "
+  + ".pig-explorer .widget-vbox > .jupyter-button")].map(node => {
+    const box = node.getBoundingClientRect();
+    return [node.innerText, [box.left, box.right], [box.top, box.bottom]];
+  }).filter(([, [left, right]]) => right > left)"""
+
+
 @needs_chromium
 def test_a_slider_moved_in_jupyterlab_changes_the_picture(lab):
     with browser_tab(viewport={"width": 1300, "height": 1500}) as (tab, _, _):
@@ -234,6 +242,15 @@ def test_a_slider_moved_in_jupyterlab_changes_the_picture(lab):
         picture.wait_for()
         loss = tab.get_by_text(re.compile("squared error per predicted frame"))
         before, source = loss.inner_text(), picture.get_attribute("src")
+        shown = tab.evaluate(CONTROLS)
+        assert len(shown) >= 12  # run, video, five pictures, frame, g, speed, turn, the curve's slider, as learned
+        for i, (one, *first) in enumerate(shown):
+            for other, *second in shown[i + 1 :]:
+                apart = any(a[1] <= b[0] + 1 or b[1] <= a[0] + 1 for a, b in zip(first, second, strict=True))
+                assert apart, f"{one} and {other} lie over one another"
+        assert {"the video", "the moment shown", "put all sliders back to what the model learned"} <= set(
+            tab.evaluate("[...document.querySelectorAll('.pig-explorer [title]')].map(node => node.title)")
+        )
         handle = tab.locator('.widget-inline-hbox:has-text("speed") .noUi-handle, '
                              '.widget-inline-hbox:has-text("speed") [role=slider]').first  # fmt: skip
         handle.focus()

@@ -1,6 +1,7 @@
 """Notebooks as users run them: by papermill, in a folder of their own, with right and wrong options."""
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from .conftest import TINY, figures_in
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRAIN = ROOT / "notebooks" / "train.ipynb"
+WALKTHROUGH = ROOT / "notebooks" / "walkthrough.ipynb"
 # The options of the authors' command line, all of which are parameters here under the same names.
 AUTHORS_OPTIONS = {
     "task", "epochs", "batch_size", "save_dir", "use_ckpt", "ckpt_dir", "base_lr", "anneal_lr", "optimizer",
@@ -49,6 +51,12 @@ def test_notebooks_in_git_are_clean(path):
             [law] = [n for n in body if not isinstance(n, ast.Import | ast.ImportFrom)]
             assert isinstance(law, ast.ClassDef)
             assert law.end_lineno - law.lineno < 30
+            continue
+        if "by-hand" in tags:  # the walkthrough does by hand what the package does: there a step may be a function
+            assert path == WALKTHROUGH
+            assert not [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.ClassDef)]
+            assert len([n for n in body if isinstance(n, ast.FunctionDef)]) == 1
+            assert len([line for line in cell.source.splitlines() if line]) <= 15
             continue
         assert not [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
         assert lines <= 12 or "parameters" in tags
@@ -136,6 +144,23 @@ def test_the_other_notebooks_run_in_any_folder(name, pictures, arguments, tmp_pa
     assert figures_in(outputs) >= pictures
     assert not [o for o in outputs if o.output_type == "stream" and "Warning" in o["text"]]
     assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
+
+
+def test_the_walkthrough_and_the_folded_solutions_of_its_exercises_hold(tmp_path):
+    """Every step is compared with the package's by an assertion; a solution runs where its exercise stands."""
+    notebook, cells, solutions = read(WALKTHROUGH), [], []
+    for cell in notebook.cells:
+        folded = re.findall(r"<details>.*?```python\n(.*?)```.*?</details>", cell.source, re.DOTALL)
+        solutions += folded
+        cells += [cell, *map(nbformat.v4.new_code_cell, folded)]
+    assert len(solutions) == sum("**Exercise" in cell.source for cell in notebook.cells) >= 5
+    assert all("assert " in solution for solution in solutions)
+    notebook.cells = cells
+    nbformat.write(notebook, tmp_path / "walkthrough.ipynb")
+    done = papermill(tmp_path / "out.ipynb", cwd=tmp_path, notebook=tmp_path / "walkthrough.ipynb")
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
+    assert not [o for o in outputs if o.output_type == "stream" and o.name == "stderr"]
 
 
 @pytest.mark.parametrize(

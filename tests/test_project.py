@@ -62,6 +62,11 @@ def test_the_readme_shows_exactly_the_committed_results():
     assert f"<!-- results -->\n{table}<!-- /results -->" in (ROOT / "README.md").read_text(), "run: make results"
 
 
+def test_the_readmes_links_and_pictures_are_there():
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert [link for link in links if not link.startswith("https://") and not (ROOT / link).exists()] == []
+
+
 def test_the_readmes_claim_is_what_the_worst_seed_gave():
     results = load_results().query("recipe == 'improved'")
     worst = constants_of(results)["error"].abs().max(skipna=False)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from pig_core.common.files import CHECKPOINT, UNFINISHED
 from pig_core.common.recorder import Session
 from pig_core.runs.build import build_model
 from pig_core.runs.checkpoint import load_model, load_tensors, save_session, save_tensors
+from pig_core.runs.replay import PICTURES, Replay
 from pig_core.runs.run import Run
 
 from .conftest import TINY
@@ -73,6 +75,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path, capsy
     first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "killed"))
     for key in ("learned", "recons_loss", "pred_loss", "extrap_loss", "steps"):
         assert first[key] == second[key]
+    first, second = (Replay.load(tmp_path / name / "replay.npz") for name in ("whole", "killed"))
+    assert [(m.stage, m.step, m.constants) for m in first.moments] == [
+        (m.stage, m.step, m.constants) for m in second.moments
+    ]
+    for one, other in zip(first.moments, second.moments, strict=True):
+        for name in PICTURES:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert not unfinished.exists()
 
 

@@ -24,6 +24,7 @@ from pig_core.report.results import COLUMNS, as_row, summary_table
 from pig_core.runs.build import build_model
 from pig_core.runs.checkpoint import load_model, load_tensors, save_tensors
 from pig_core.runs.folder import choose_folder, claim_folder
+from pig_core.runs.replay import Replay
 from pig_core.runs.run import Run
 from pig_core.stages import vision_stage
 from pig_core.tasks import TASKS
@@ -32,14 +33,15 @@ from pig_core.training import run_stage
 from .conftest import TINY
 
 LEFT_BEHIND = {
-    "log.txt", "metrics.json", "curves.json", CHECKPOINT, "templates.jpg", "rollout.gif", "outputs.npz",
+    "log.txt", "metrics.json", "curves.json", "replay.npz", CHECKPOINT, "templates.jpg", "rollout.gif", "outputs.npz",
     "extra_outputs.npz", *(f"example{i}.jpg" for i in range(5)),
 }  # fmt: skip
 
 
-def finish(config):
+def finish(config, *until):
     run = Run.start(config)
-    run.train()
+    for stage in (*until, None):
+        run.train(stage)
     run.evaluate()
     run.save()
     return run
@@ -65,6 +67,30 @@ def test_a_run_leaves_behind_what_the_authors_users_know(done):
     assert metrics["learned"].keys() == {"k", "l"}
     assert len(metrics["pred_loss_per_step"]) == len(metrics["ssim_per_step"]) == 26
     assert "eval_recons_loss" in (done.folder / "log.txt").read_text()
+
+
+def test_the_replay_begins_with_the_untrained_model_and_ends_with_what_the_run_became(done):
+    replay = Replay.load(done.folder / "replay.npz")
+    assert replay.about == {"task": "spring_color", "recipe": "improved", "seed": 0, "commit": done.commit}
+    assert list(dict.fromkeys(m.stage for m in replay.moments)) == [
+        "start",
+        "locality",
+        "decoder",
+        "vision",
+        "dynamics",
+    ]
+    assert all(m.step <= m.steps == TINY[f"{m.stage}_steps"] for m in replay.moments[1:])
+    assert replay.moments[0].constants == {"k": 1.0, "l": 1.0}
+    model, last = build_model(done.config), replay.moments[-1]
+    load_model(done.folder / CHECKPOINT, model, done.config)
+    frames = load_frames(done.config, "train", 12)[:1, :10]
+    with torch.no_grad():
+        output = model(to_video(frames))
+    np.testing.assert_array_equal(replay.first, frames[0, 0])
+    for shown, made in ((last.drawn, output.recons[0, 0]), (last.predicted, output.prediction[0, 5])):
+        assert np.abs(shown - 255 * made.clamp(0, 1).movedim(0, -1).numpy()).max() <= 1
+    assert np.abs(last.masks - 255 * output.masks[0, 0].numpy()).max() <= 1
+    assert last.constants == pytest.approx(done.metrics["learned"])
 
 
 def test_pictures_and_arrays_show_the_same_thing(done):
@@ -94,7 +120,11 @@ def test_reported_losses_are_those_of_the_videos(done):
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(done, tmp_path):
-    again = finish(dataclasses.replace(done.config, save_dir=str(tmp_path / "again")))
+    # The second one stage by stage, and without anybody looking on.
+    again = finish(dataclasses.replace(done.config, save_dir=str(tmp_path / "again"), replay=0), "decoder", "vision")
+    assert again.replay is None
+    assert not (again.folder / "replay.npz").exists()
+    assert [p["stage"] for p in again.session.curves] == [p["stage"] for p in done.session.curves]
     first, second = (load_tensors(run.folder / CHECKPOINT)[0] for run in (done, again))
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = finish(dataclasses.replace(done.config, save_dir=str(tmp_path / "other"), seed=1))

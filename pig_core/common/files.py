@@ -14,6 +14,7 @@ from .errors import RunError
 CHECKPOINT = "checkpoint.safetensors"
 UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
 METRICS = "metrics.json"
+REPLAY = "replay.npz"  # moments of the training as small pictures
 
 
 def project_root() -> Path:

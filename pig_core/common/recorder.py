@@ -4,6 +4,8 @@ Numbers of a step stay on the device until they are read: whoever reads a number
 """
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -17,6 +19,8 @@ MAX_NON_FINITE = 20  # consecutive steps without a finite gradient, after which 
 RECORD_EVERY = 5  # steps between two points of the loss curves
 
 Curves = list[dict[str, object]]
+# Called after every step: the stage, its steps done and in all, and what makes the model fit to be looked at just now.
+OnStep = Callable[[str, int, int, Callable[[], None]], None]
 
 
 @dataclass
@@ -29,6 +33,14 @@ class Session:
     curves: Curves = field(default_factory=list)
     # What the optimiser remembers after ``step``, as in its state_dict; None where it is not known.
     optimizer: dict[int, dict[str, Tensor]] | None = None
+    on_step: OnStep = lambda *about: None  # who looks on; does not survive
+
+    @contextmanager
+    def clocked(self) -> Iterator[None]:
+        """Count the time that is spent inside."""
+        started = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - started
 
 
 class Recorder:
@@ -39,10 +51,13 @@ class Recorder:
         steps: how many it has.
         interval: steps between progress lines where nobody watches.
         steps_per_epoch: 0: the stage does not count in epochs.
+        look: makes the model fit to be looked at between two steps.
     """
 
-    def __init__(self, name: str, steps: int, session: Session, interval: int, steps_per_epoch: int = 0):
-        self.name, self.steps, self.session = name, steps, session
+    def __init__(
+        self, name: str, steps: int, session: Session, interval: int, steps_per_epoch: int, look: Callable[[], None]
+    ):
+        self.name, self.steps, self.session, self.look = name, steps, session, look
         self.per_epoch = steps_per_epoch or steps + 1
         self.progress = Progress(name, steps, interval, session.step)
         self.clock = time.perf_counter() - session.seconds
@@ -79,6 +94,9 @@ class Recorder:
         if due or not rest:
             self._read()
         self.progress.advance(describe(session.curves[-1]) if due and session.curves else "")
+        started = time.perf_counter()
+        session.on_step(self.name, session.step, self.steps, self.look)
+        self.clock += time.perf_counter() - started  # looking on does not count as training
         return None if rest else epoch
 
     def _read(self) -> None:

@@ -5,13 +5,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..common.errors import ConfigError
 from ..common.files import CHECKPOINT, METRICS, UNFINISHED, data_folder, runs_folder
 from ..config import Config, make_config
 from ..model import PAIG
 from ..runs.run import Run
-from ..runs.trained import open_checkpoint
-from .collect import HELD_OUT, ensure_videos, task_of_pictures
+from ..runs.trained import Trained, open_checkpoint
+from .collect import HELD_OUT, ensure_videos, film, task_of_pictures
+from .pendulum import PENDULUM
 
 LIKE_THE_PAPER = {  # everything at once with the paper's loss
     "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "epochs": 20, "batch_size": 10,
@@ -61,6 +64,14 @@ def learn(seed: int = 0, sequences: int = 500, arrow: bool = True, folder: str |
         run.metrics["train_cpu_seconds"] = cpu
         run.save()
     return opened(where / CHECKPOINT, arrow), json.loads((where / METRICS).read_text())
+
+
+def on_films(model: PAIG, n: int, folder: Path | None = None) -> Trained:
+    """The model with the first ``n`` filmed test sequences, as figures ask for it; ``folder`` holds the films."""
+    films = film(n, PENDULUM.test_length, "test", folder=folder)
+    return Trained(
+        pendulum_config(), PENDULUM, model, n, tuple(torch.from_numpy(films[x]) for x in ("x", "pos", "actions"))
+    )
 
 
 def run_folder(seed: int, sequences: int, arrow: bool = True) -> Path:

@@ -9,6 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 SOLID = 0.03  # strength of the prior that a mask is 0 or 1, in intensity squared
+INSIDE = 0.1  # weight of an inside beside that of the outline: light moves over an inside, an outline is where it is
+THIN = 0.6  # of an object's half thickness: what is thinner hangs on it, and is not of it
 GROWN = 2  # pixels by which a window is larger than its mask
 
 
@@ -96,6 +98,7 @@ def refine(
         positions (n, 2), and how much of what differs from the background is explained there, (n,), at most 1.
     """
     area = ndimage.binary_dilation(look.mask > 0.1, iterations=1)[..., None]
+    weigh = np.where(ndimage.binary_erosion(look.mask > 0.5, iterations=2), INSIDE, 1.0)[..., None]
     clear = (1 - look.mask)[..., None]
     drawn = look.mask[..., None] * look.content
     where, zeros = positions.astype(float).copy(), np.zeros(len(index), int)
@@ -108,7 +111,7 @@ def refine(
             explained = (robust(square, tau) * area).sum((1, 2, 3))
             moving = (robust(((image - behind) ** 2).sum(-1, keepdims=True), tau) * area).sum((1, 2, 3))
             return where, 1 - explained / np.maximum(moving, 1e-6)
-        weight = area / (1 + square / tau**2) ** 2
+        weight = weigh * area / (1 + square / tau**2) ** 2
         jx, jy = ix - clear * bx, iy - clear * by
         pull = [weight * x for x in (jx, jy)]
         xx, xy, yy = (np.einsum("nhwc,nhwc->n", pull[i], x) for i, x in ((0, jx), (0, jy), (1, jy)))
@@ -163,7 +166,7 @@ def learn(
     if not count:
         return Appearance(c, np.zeros_like(a)), np.zeros(2)
     largest = 1 + np.argmax(ndimage.sum_labels(a, labels, np.arange(1, count + 1)))
-    part = ndimage.binary_fill_holes(labels == largest)
+    part = _without_strings(ndimage.binary_fill_holes(labels == largest))
     a, c = _matted(part, c, mean_d, mean_b)
     rows, columns = np.nonzero(a > 0.05)
     middle = np.array([(a * np.arange(len(a))).sum(), (a * np.arange(len(a))[:, None]).sum()]) / a.sum()
@@ -171,6 +174,15 @@ def learn(
     extent = np.abs(np.stack([columns, rows], -1) - half - shift).max()
     new = int(min(extent + GROWN, half + 4))
     return Appearance(_window(c, shift, new), _window(a, shift, new)), shift.astype(float)
+
+
+def _without_strings(part: np.ndarray) -> np.ndarray:
+    """The part without what is much thinner than its thickest place: a string, a rod, a tail of shadow."""
+    depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    thin = THIN * float(depth.max())
+    if thin < 2:
+        return part  # too small to tell
+    return part & (ndimage.distance_transform_edt(depth <= thin) <= thin)
 
 
 def _matted(part: np.ndarray, content: np.ndarray, moved: np.ndarray, behind: np.ndarray) -> tuple:

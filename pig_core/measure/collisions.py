@@ -1,4 +1,4 @@
-"""Two pendulums that collide: arcs of free motion that share pivots, lengths and omega2, with jumps between them."""
+"""Two pendulums that collide: arcs of free motion that share pivots, lengths and gravity, with jumps between them."""
 
 import numpy as np
 
@@ -13,8 +13,9 @@ FAR = 1e4  # pixels: where a frame between two arcs is said to be, so that it is
 
 @register
 class TwoPendulums(ClipLaw):
-    """Two pendulums, each with a pivot, a length and an omega2 of its own, and a damping in common.
+    """Two pendulums, each with a pivot and a length of its own; gravity, in pixels, and damping are the same for both.
 
+    Short arcs say little about the radius of a circle, but much about omega2, which is gravity by length.
     Collisions are found where both angles leave what gravity says; frames that belong to no arc are left out, and a
     collision in them is missed.
     """
@@ -26,6 +27,7 @@ class TwoPendulums(ClipLaw):
         **{f"length{k}": Constant(unit="pixels", length_power=1) for k in (1, 2)},
         **{f"omega2_{k}": Constant(unit="1/s²") for k in (1, 2)},
         "damping": Constant(unit="1/s"),
+        "g": Constant(unit="pixels/s²", length_power=1),
     }
 
     def __init__(self, objects: int = 2):
@@ -33,10 +35,10 @@ class TwoPendulums(ClipLaw):
         self._name_numbers()
 
     def _name_numbers(self) -> None:
-        shared = [f"{name}{k}" for k in (1, 2) for name in ("pivot_x", "pivot_y", "length", "omega2_")]
+        shared = [f"{name}{k}" for k in (1, 2) for name in ("pivot_x", "pivot_y", "length")]
         states = [f"{name}{k}_{arc}" for arc in range(len(self.arcs)) for k in (1, 2) for name in ("angle", "rate")]
-        self.numbers = (*shared, "damping", *states)
-        self.lowest = {"length1": 2.0, "length2": 2.0, "omega2_1": 1e-3, "omega2_2": 1e-3, "damping": 0.0}
+        self.numbers = (*shared, "g", "damping", *states)
+        self.lowest = {"length1": 2.0, "length2": 2.0, "g": 1e-3, "damping": 0.0}
 
     @property
     def collisions(self) -> list[tuple[float, float]]:
@@ -46,10 +48,10 @@ class TwoPendulums(ClipLaw):
     def path(self, numbers, times):
         """See :class:`ClipLaw`."""
         out = np.full((len(numbers), len(times), 2, 2), FAR)
-        states = numbers[:, 9:].reshape(len(numbers), len(self.arcs), 2, 2)
-        fastest = 1 / np.sqrt(max(float(numbers[:, [3, 7]].max()), 1e-3))
-        pivots = numbers[:, [[0, 1], [4, 5]]]
-        lengths, omega2, damping = numbers[:, [2, 6]], numbers[:, [3, 7]], numbers[:, 8:9]
+        states = numbers[:, 8:].reshape(len(numbers), len(self.arcs), 2, 2)
+        pivots, lengths, damping = numbers[:, [[0, 1], [3, 4]]], numbers[:, [2, 5]], numbers[:, 7:8]
+        omega2 = numbers[:, 6:7] / lengths
+        fastest = 1 / np.sqrt(max(float(omega2.max()), 1e-3))
 
         def pull(theta: np.ndarray, rate: np.ndarray) -> np.ndarray:
             return -omega2 * np.sin(theta) - damping * rate
@@ -65,7 +67,7 @@ class TwoPendulums(ClipLaw):
 
     def guesses(self, times, positions):
         """See :class:`ClipLaw`."""
-        step, shared, angles, surprise = float(np.median(np.diff(times))), [], [], 0.0
+        step, found, shared, angles, surprise = float(np.median(np.diff(times))), [], [], [], 0.0
         for k in range(2):
             pivot, length = circles(positions[:, k])[0]
             dx, dy = (positions[:, k] - pivot).T
@@ -77,8 +79,11 @@ class TwoPendulums(ClipLaw):
             off = np.abs(bend + pace * sine) * step**2
             surprise = surprise + off / max(1.48 * float(np.median(off)), 1e-4)
             true = (np.arccos(np.clip(1 - pace * step**2 / 2, -1, 1)) / step) ** 2
-            shared += [*pivot, length, true]
+            found.append((pivot, length, true))
             angles.append(theta)
+        gravity = float(np.sqrt(np.prod([length * omega2 for _, length, omega2 in found])))
+        for pivot, length, omega2 in found:
+            shared += [pivot[0], pivot[1] + length - gravity / omega2, gravity / omega2]
         self.arcs = _arcs(times, np.concatenate([[0.0], surprise, [0.0]]) > 2 * JUMP)
         self._name_numbers()
         states = []
@@ -87,11 +92,12 @@ class TwoPendulums(ClipLaw):
             for theta in angles:
                 rate, angle = np.polyfit(times[near] - begin, theta[near], 2)[1:]
                 states += [angle, rate]
-        return [np.array([*shared, 0.05, *states])] if self.arcs else []
+        return [np.array([*shared, gravity, 0.05, *states])] if self.arcs else []
 
     def values(self, numbers):
         """See :class:`ClipLaw`."""
         named = dict(zip(self.numbers, numbers, strict=True))
+        named |= {f"omega2_{k}": named["g"] / named[f"length{k}"] for k in (1, 2)}
         return {name: float(named[name]) for name in self.constants}
 
 

@@ -80,7 +80,10 @@ def measure(options: Options) -> Measurement:
     if name:
         scale, note = _scale(fit.law, fit.law.values(fit.numbers), *name)
         warnings += [note] if note else []
-    found, correlation = bars(fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name))
+    diameters = [track.look.diameter * float(clip.scale.mean()) for track in tracks]
+    found, correlation = bars(
+        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name), diameters
+    )
     parameters = {
         key: {"value": value, "low": low, "high": high, "unit": unit_of(fit.law, key, scale)}
         for key, (value, low, high) in found.items()
@@ -123,8 +126,9 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
             continue
         group = [*tracks[: count - 1], track]
         found = _explained(laws, clip, group, area)
-        options_found.append(found)
-        if found[0] is not None and _well(found) and not warn.is_shadow(track, scene):
+        shadow = warn.is_shadow(track, scene)
+        options_found.append((*found, shadow))
+        if found[0] is not None and _well(found) and not shadow:
             break
     if len(tracks) < count:
         what = "nothing moves" if not tracks else f"only {len(tracks)} of {count} objects move"
@@ -160,13 +164,13 @@ def _explained(laws: list[ClipLaw], clip: Clip, tracks: list[Track], area: float
 
 def _well(found: tuple) -> bool:
     """Whether a law explains nearly all of a track: then nothing else needs to be looked at."""
-    fit, _, tracks, _, worth = found
+    fit, _, tracks, _, worth = found[:5]
     share = fit.used.sum() / max(_seen(tracks).sum(), 1)
     return worth > LEAST_GAIN and share > 0.8 and share_off(fit, found[3]) < 0.02
 
 
 def _best(found: list[tuple]) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
-    """Of several things that were followed, the one that a law explains best.
+    """Of several things that were followed, the one that a law explains best; of twins, that which is no shadow.
 
     Raises:
         MeasureError: if no law explains any of them.
@@ -180,8 +184,7 @@ def _best(found: list[tuple]) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
         )
     best = max(able, key=lambda one: one[4])
     twins = [one for one in able if warn.same_motion(one[3], best[3], one[0].used & best[0].used)]
-    fit, fits, tracks, positions, _ = max(twins, key=lambda one: min(track.contrast for track in one[2]))
-    return fit, fits, tracks, positions
+    return max(twins, key=lambda one: (not one[5], min(track.contrast for track in one[2])))[:4]
 
 
 def scaled(

@@ -144,8 +144,12 @@ class _Picture:
             if (width, height) != (self.width, self.height):
                 picture = (resize(picture, (height, width), anti_aliasing=True) * 255).round().astype(np.uint8)
         else:
-            layers = "rgba" if any(part.is_alpha for part in self.frame.format.components) else "rgb24"
-            picture = self.frame.reformat(width, height, layers, interpolation="AREA").to_ndarray()
+            frame, layers = self.frame, "rgb24"
+            if any(part.is_alpha for part in frame.format.components):
+                layers = "rgba"
+            elif not frame.format.is_rgb:  # straight to rgb24 half a pixel of the colours' place may be lost
+                frame = frame.reformat(width, height, "yuv444p", interpolation="AREA")
+            picture = frame.reformat(width, height, layers, interpolation="AREA").to_ndarray()
         if picture.shape[2] == 4:
             self.clear = bool((picture[..., 3] < 255).any())
             cover = picture[..., 3:] / 255

@@ -171,5 +171,7 @@ def _dress(table: Tag) -> None:
                 cell["scope"] = "row"
             for text in [part for part in cell.descendants if isinstance(part, NavigableString)]:
                 text.replace_with(_TOGETHER.sub("\u00a0", text))
+            for code in cell.find_all("code"):  # a long name breaks after an underscore, where it has to
+                code.replace_with(BeautifulSoup(str(code).replace("_", "_<wbr>"), "html.parser"))
             if len(cell.get_text()) <= _SHORT and any(letter.isdigit() for letter in cell.get_text()):
                 cell["class"] = "number"

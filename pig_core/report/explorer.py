@@ -12,8 +12,20 @@ from ..evaluation.pictures import frame_part, panels, png_url, to_picture
 from ..runs.trained import Trained, finished_runs, open_checkpoint
 from .whatif import SPEEDS, TURNS, Answer, WhatIf, ask, loss_along, slider_range
 
-PANELS = ("truth", "prediction", "reconstruction", "difference", "masks")
-PIXELS = 190  # width of a panel on the screen
+# Picture -> what its button says of it.
+PANELS = {
+    "truth": "the video", "prediction": "input frames reconstructed, later ones drawn from physics alone",
+    "reconstruction": "what the decoder makes of the encoded positions",
+    "difference": "where truth and prediction disagree", "masks": "what the encoder takes for each object",
+}  # fmt: skip
+SLIDERS = {
+    "speed": "factor of all velocities at the last input frame",
+    "turn": "degrees by which all velocities at the last input frame are turned, clockwise",
+}
+_STYLE = f"<style>{(Path(__file__).parent / 'explorer.css').read_text()}</style>"
+_COLUMNS = widgets.Layout(grid_template_columns="repeat(auto-fit, minmax(min(27rem, 100%), 1fr))", grid_gap="8px 24px")
+_WIDE = widgets.Layout(width="auto", margin="2px 0")
+_LABEL = {"description_width": "5.5em"}
 _CURVE = Template((Path(__file__).parent / "curve.svg").read_text())
 
 
@@ -34,23 +46,33 @@ class Explorer:
         self.trained: Trained | None = None
         self.answer: Answer | None = None
         self.known: tuple[tuple, list[float]] = ((), [])  # the curve that was computed last, with what it is of
-        self.run = widgets.Dropdown(options=list(self.runs), value=run or next(iter(self.runs)), description="run")
-        self.video = widgets.IntSlider(description="video", min=1, max=1)
-        self.frame = widgets.IntSlider(description="frame", min=1, max=1)
-        play = widgets.Play(min=1, interval=150)
+        about = {"layout": _WIDE, "style": _LABEL}
+        self.run = widgets.Dropdown(
+            options=list(self.runs), value=run or next(iter(self.runs)), description="run", **about,
+            tooltip="the models that come with the project, and your own finished runs",
+        )  # fmt: skip
+        self.video = widgets.IntSlider(description="video", min=1, max=1, tooltip="which of the fresh videos", **about)
+        self.frame = widgets.IntSlider(description="frame", min=1, max=1, tooltip="the moment shown", **about)
+        play = widgets.Play(min=1, interval=150, tooltip="play, pause, stop, repeat")
         widgets.jslink((play, "value"), (self.frame, "value"))
         widgets.jslink((self.frame, "max"), (play, "max"))
-        self.panels = {name: widgets.ToggleButton(value=name != "masks", description=name) for name in PANELS}
+        self.panels = {
+            name: widgets.ToggleButton(value=name != "masks", description=name, tooltip=says, layout={"width": "auto"})
+            for name, says in PANELS.items()
+        }
         self.picture = widgets.HTML()
         self.sliders: dict[str, widgets.SelectionSlider] = {}
         self.changes = widgets.VBox()
         self.curve = widgets.HTML()
-        self.curve_of = widgets.ToggleButtons(description="loss along")
-        self.reset = widgets.Button(description="as learned")
+        self.curve_of = widgets.Dropdown(description="loss along", tooltip="what the curve is about", **about)
+        self.reset = widgets.Button(description="as learned", tooltip="put all sliders back to what the model learned")
+        frame, shown = widgets.HBox([play, self.frame]), widgets.HBox(list(self.panels.values()))
         self.view = widgets.VBox([
-            widgets.HBox([self.run, self.video]), widgets.HBox(list(self.panels.values())), self.picture,
-            widgets.HBox([play, self.frame]), self.changes, widgets.HBox([self.curve_of, self.reset]), self.curve,
+            widgets.HTML(_STYLE), _grid(self.run, self.video), shown, self.picture, frame,
+            _grid(widgets.VBox([self.changes, self.reset]), widgets.VBox([self.curve_of, self.curve])),
         ])  # fmt: skip
+        for part, name in ((self.view, "pig-explorer"), (frame, "pig-frame"), (shown, "pig-shown")):
+            part.add_class(name)
         self.run.observe(lambda change: self.open(), "value")
         self.video.observe(lambda change: self.ask(), "value")
         self.curve_of.observe(lambda change: self.draw_curve(), "value")
@@ -73,12 +95,17 @@ class Explorer:
         physics = self.trained.model.physics
         choices = {name: slider_range(value) for name, value in physics.values().items()} | {"speed": SPEEDS}
         choices |= {"turn": TURNS} if physics.dimensions == 2 else {}  # of an angle, say: there is nothing to turn
+        learned = {
+            name: f"{name} in {kind.unit or 'its own unit'}; the model learned {physics.values()[name]:.4g}"
+            for name, kind in physics.constants.items()
+        }
         self.sliders = {
             name: widgets.SelectionSlider(
-                options=[(f"{value:.3g}", value) for value in values], value=values[len(values) // 2], description=name
+                options=[(f"{value:.3g}", value) for value in values], value=values[len(values) // 2], description=name,
+                tooltip=(learned | SLIDERS)[name], layout=_WIDE, style=_LABEL,
             )
             for name, values in choices.items()
-        }
+        }  # fmt: skip
         for name, slider in self.sliders.items():
             slider.observe(lambda change, name=name: self.moved(name), "value")
         self.changes.children = tuple(self.sliders.values())
@@ -127,14 +154,13 @@ class Explorer:
             return
         t = self.frame.value - 1
         figures = [
-            f'<figure style="margin:0 8px 0 0"><img alt="{name}, frame {t + 1}" width="{PIXELS}" '
-            f'style="image-rendering:pixelated" src="{png_url(to_picture(self.rows[name][t]))}">'
-            f"<figcaption>{name}</figcaption></figure>"
+            f'<figure><figcaption>{name}</figcaption><img alt="{name}, frame {t + 1}" '
+            f'src="{png_url(to_picture(self.rows[name][t]))}"></figure>'
             for name, chosen in self.panels.items()
             if chosen.value
         ]
         self.picture.value = (
-            f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>'
+            f'<div class="pig-pictures">{"".join(figures)}</div>'
             f"frame {t + 1}, {frame_part(self.trained.evaluation, t)}; "
             f"squared error per predicted frame: {self.answer.loss:.3g}"
         )
@@ -151,6 +177,11 @@ class Explorer:
             self.known = key, loss_along(self.trained, self.video.value - 1, name, values, self.question)
         losses = self.known[1]
         self.curve.value = curve_svg(values, losses, (self.sliders[name].value, self.answer.loss), name)
+
+
+def _grid(*parts: widgets.Widget) -> widgets.GridBox:
+    """Parts beside one another, or below one another where there is no room."""
+    return widgets.GridBox(parts, layout=_COLUMNS)
 
 
 def curve_svg(values: list[float], losses: list[float], here: tuple[float, float], name: str) -> str:

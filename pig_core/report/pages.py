@@ -9,6 +9,7 @@ from ..tasks import TASKS
 # tasks from task.ipynb.
 PAGES = {
     "index": "Report",
+    "walkthrough": "By hand",
     **{name: task.title.capitalize() for name, task in TASKS.items()},
     "paper": "The paper's recipe",
     "ablations": "Comparisons",

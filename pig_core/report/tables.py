@@ -37,7 +37,7 @@ def source_note(results: pd.DataFrame) -> Markdown:
         "on": results["device"],
     }
     text = "; ".join(f"{name} {', '.join(sorted(set(values)))}" for name, values in parts.items())
-    return Markdown(f"*Shown: {len(results)} runs; {text}.*")
+    return Markdown(f"<small>Shown: {len(results)} runs; {text}.</small>")
 
 
 def short_commit(commit: str) -> str:
@@ -83,7 +83,7 @@ def comparison_table(
             quoted = PAPER_VALUES.get(task.name, {}).get(name)
             ours, placed, precise = (_values(of_task(runs, task.name), name) for runs in (paper, released, exact))
             rows.append((
-                f"`{task.name}`", f"${name}$", f"{true:g}", "" if quoted is None else f"{quoted:g}", ours,
+                task.title, f"${name}$", f"{true:g}", "" if quoted is None else f"{quoted:g}", ours,
                 f"{true * coordinate_scale(task, name):.2f}", placed, precise, f"{best[task.name][name]:.4g}",
             ))  # fmt: skip
     header = [
@@ -140,11 +140,10 @@ def learned_table(results: pd.DataFrame) -> Markdown:
 
 def cost_table(results: pd.DataFrame) -> Markdown:
     """Time and device of every task's runs."""
-    rows = [
-        (f"`{task}`", len(runs), *(f"{s:.0f} s" for s in (runs["train_seconds"].median(), runs["train_seconds"].max())),
-         ", ".join(sorted(set(runs["device"]))))
-        for task, runs in results.groupby("task", sort=False)
-    ]  # fmt: skip
+    rows = []
+    for task, runs in results.groupby("task", sort=False):
+        seconds = (f"{s:.0f} s" for s in (runs["train_seconds"].median(), runs["train_seconds"].max()))
+        rows.append((TASKS[task].title, len(runs), *seconds, ", ".join(sorted(set(runs["device"])))))
     return Markdown(table(["task", "runs", "median", "slowest", "device"], rows))
 
 

@@ -47,7 +47,9 @@ def physics_with(trained: Trained, values: dict[str, float]) -> Dynamics:
         if name not in kinds or not math.isfinite(value) or (kinds[name].positive and value <= 0):
             allowed = ", ".join(f"{name} > 0" if kind.positive else name for name, kind in kinds.items()) or "none"
             raise RunError(f"{name} = {value:g} cannot be asked of {task.name}; allowed: {allowed}")
-    return task.physics(physics.substeps, {**physics.values(), **values})
+    changed = task.physics(physics.substeps, {**physics.values(), **values})
+    changed.load_state_dict(dict(physics.named_buffers()), strict=False)  # where its coordinates lie stays
+    return changed
 
 
 @torch.no_grad()

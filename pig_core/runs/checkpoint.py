@@ -144,7 +144,7 @@ def save_session(path: Path, model: PAIG, config: Config, session: Session, vide
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, memory in (session.optimizer or {}).items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in memory.items() if v is not None}
-    position = {name: value for name, value in vars(session).items() if name != "optimizer"}
+    position = {name: value for name, value in vars(session).items() if name not in ("optimizer", "on_step")}
     save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position, "videos": videos})
 
 

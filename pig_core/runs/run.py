@@ -5,6 +5,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..common.errors import RunError
-from ..common.files import CHECKPOINT, METRICS, UNFINISHED, write_json
+from ..common.files import CHECKPOINT, METRICS, REPLAY, UNFINISHED, write_json
 from ..common.machine import choose_device, commit, keep_freed_memory, provenance
 from ..common.options import parser_of
 from ..common.recorder import Session, describe
@@ -21,12 +22,14 @@ from ..config import RETIRED, Config, make_config, task_of
 from ..data.videos import data_path, load_actions, load_frames, load_positions
 from ..evaluation.evaluate import Evaluation, evaluate_video, judge, losses_on
 from ..model import PAIG, to_video
+from ..stages import STAGES
 from ..tasks import Task
 from ..training import train
 from . import artifacts
 from .build import build_model
 from .checkpoint import load_model, load_session, save_model, save_session
 from .folder import choose_folder, claim_folder
+from .replay import Replay, Watcher
 
 BACKGROUND_FRAMES = 300  # frames the background is estimated from
 
@@ -43,6 +46,7 @@ class Run:
     actions: Tensor | None  # what acts from outside in it, (N, L+P, A), on the model's device
     held_out: dict[str, tuple[Tensor, Tensor | None]]  # "valid" and "test" video, uint8 (N, T, H, W, 3), and actions
     session: Session = field(default_factory=Session)  # how far training has come, with its curves
+    watcher: Watcher | None = None  # keeps moments of the training, if it is asked to
     commit: str = "unknown"  # of the checkout when the run started
     metrics: dict[str, object] = field(default_factory=dict)
     evaluation: Evaluation | None = None
@@ -78,6 +82,8 @@ class Run:
         run = cls(config, task, claim_folder(config, folder), model, frames, actions, held_out, commit=commit())
         if config.resume:
             run.session = load_session(folder / UNFINISHED, model, config, run._videos)
+        if config.replay and config.architecture == "paig" and not config.test_mode:
+            run._watch()
         run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
         if changed:
             run._say(f"training goes on with other options than those of {source}: {changed}")
@@ -91,16 +97,45 @@ class Run:
         """The data file's name, which tells a task from its other forms."""
         return data_path(self.config, self.task.train_length, self.task).name
 
-    def train(self) -> Session:
-        """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind."""
+    def train(self, until: str | None = None, show: Callable[[Replay], None] = lambda replay: None) -> Session:
+        """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind.
+
+        Args:
+            until: the stage to stop after; the next call goes on. None: train to the end.
+            show: called with the replay so far, whenever it has a moment more.
+        Raises:
+            RunError: if there is no such stage.
+        """
+        if until is not None and until not in STAGES:
+            raise RunError(f"there is no stage {until!r}; stages are {', '.join(STAGES)}")
         if not self.config.test_mode:
-            if not self.config.resume:  # what an earlier run left must not be taken for results of this one
-                for name in (METRICS, UNFINISHED):
+            if not self.config.resume and not self.session.finished:
+                # What an earlier run left must not be taken for results of this one.
+                for name in (METRICS, UNFINISHED, REPLAY):
                     (self.folder / name).unlink(missing_ok=True)
-            train(self.model, self.config, self.frames, self.actions, self.session, self._pause)
-            self._log(f"trained on {len(self.frames)} sequences in {self.session.seconds:.1f} s")
+            if self.watcher:
+                self.watcher.show = show
+            stages = list(STAGES)[: 1 + list(STAGES).index(until) if until else None]
+            train(self.model, self.config, self.frames, self.actions, self.session, self._pause, stages)
+            upto = f", up to and with the stage {until}" if until else ""
+            self._log(f"trained on {len(self.frames)} sequences in {self.session.seconds:.1f} s{upto}")
             save_model(self.folder / CHECKPOINT, self.model, self.config)
         return self.session
+
+    @property
+    def replay(self) -> Replay | None:
+        """Moments of the training so far; None if none are kept."""
+        return self.watcher.replay if self.watcher else None
+
+    def _watch(self) -> None:
+        config, pushed = self.config, None if self.actions is None else self.actions[:1]
+        about = {"task": config.task, "recipe": config.recipe, "seed": config.seed, "commit": self.commit}
+        self.watcher = Watcher(self.model, config.color, self.frames[:1], pushed, config.replay, about)
+        if self.config.resume:
+            self.watcher.go_on(self.folder / REPLAY, self.session)
+        else:
+            self.watcher.keep("start", 0, 0)
+        self.session.on_step = self.watcher
 
     def evaluate(self) -> dict[str, object]:
         """Evaluate on the long test file and gather ``metrics.json``'s content."""
@@ -146,6 +181,10 @@ class Run:
         if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
             self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, *self.held_out["valid"]))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
+            if self.watcher:  # first: what it has more than the session is left out when a training goes on
+                if epoch is None:
+                    self.watcher.renew(session.finished[-1])
+                self.watcher.replay.save(self.folder / REPLAY)
             save_model(self.folder / CHECKPOINT, self.model, config)
             save_session(self.folder / UNFINISHED, self.model, config, session, self._videos)
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..common.errors import ConfigError, RunError
 from ..common.files import CHECKPOINT, METRICS, runs_folder, weights_folder
@@ -27,11 +28,13 @@ class Trained:
     task: Task
     model: PAIG
     n: int = 8  # example videos
+    videos: tuple[Tensor, Tensor | None, Tensor | None] | None = None  # as example_videos; None: n fresh ones
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """The model on fresh test videos."""
-        return evaluate_video(self.model, self.config.color, *example_videos(self.task, self.n))
+        """The model on its videos."""
+        videos = self.videos or example_videos(self.task, self.n)
+        return evaluate_video(self.model, self.config.color, *videos)
 
     def estimates(self) -> dict[str, Estimate]:
         """Constants with error bars from the positions that the model sees in the example videos' first L+P frames."""

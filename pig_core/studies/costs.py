@@ -73,11 +73,16 @@ def rest_table() -> Markdown:
         ("two seeds side by side, one core each", f"{together:.0f} s, {apart / together:.2f} times as fast"),
     ]
     if (results_folder() / "benchmarks" / "report.json").is_file():  # measured last: it includes making this table
-        rows.append(("`make report`, everything installed", f"{benchmark('report')['result']['seconds']:.0f} s"))
+        made = benchmark("report")["result"]
+        rows.append(("`make report`, everything installed", f"{made['seconds']:.0f} s"))
+        if paints := made.get("first paint"):
+            rows.append(("first paint of a page from the disk, the slowest one", f"{max(paints.values()):.0f} ms"))
     return Markdown(table(["", "time"], rows))
 
 
 def measured_on(part: str) -> Markdown:
     """Where and at which commit a part was measured."""
     about = benchmark(part)
-    return Markdown(f"*Measured on {about['device']}, {about['cores']} cores; commit {short_commit(about['commit'])}.*")
+    return Markdown(
+        f"<small>Measured on {about['device']}, {about['cores']} cores; commit {short_commit(about['commit'])}.</small>"
+    )

@@ -19,6 +19,8 @@ MEASURES = {
     "pred_loss_per_step": LOSS_LABEL, "ssim_per_step": "structural similarity",
     "rollout_rms_per_step": "position error in pixels",
 }  # fmt: skip
+# Lines of models differ in style as well as in colour: solid, dashed, dotted, ...
+_STYLES = ["", (5, 1.5), (1.5, 1), (5, 1, 1, 1), (2.5, 1), (8, 2), (5, 1, 1, 1, 1, 1)]
 _DOTS = {"s": 26, "linewidth": 0}
 
 
@@ -72,9 +74,10 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
     names = [name for name in models["variant"].unique() if name not in guesses]
     look = {
         "palette": {**dict(zip(names, PALETTE, strict=False)), **dict.fromkeys(guesses, "0.4")},
-        "dashes": {**dict.fromkeys(names, ""), **dict(zip(guesses, [(1, 1.6), (4, 1.6)], strict=False))},
+        "dashes": {**dict(zip(names, _STYLES, strict=False)), **dict(zip(guesses, [(1, 1.6), (4, 1.6)], strict=False))},
     }
     figure, axes = plt.subplots(len(MEASURES), len(tasks), figsize=(3.5 * len(tasks), 7.2), squeeze=False, sharex="col")
+    drawn = {}  # not every model is there for every task
     for column, task in zip(axes.T, tasks, strict=True):
         shown = of_task(models, task.name).fillna({"seed": -1})
         for ax, (measure, label) in zip(column, MEASURES.items(), strict=True):
@@ -83,12 +86,13 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
                 points, x="frame", y="value", hue="variant", style="variant", units="seed", estimator=None, lw=1.2,
                 ax=ax, **look,
             )  # fmt: skip
-            handles, labels = axes[0, 0].get_legend_handles_labels()
+            handles, labels = ax.get_legend_handles_labels()
+            drawn |= dict(zip(labels, handles, strict=True))
             ax.get_legend().remove()
             ax.axvspan(task.input_steps + 1, task.input_steps + task.pred_steps, color="0.93", zorder=0)
             ax.set(yscale="linear" if measure == "ssim_per_step" else "log", ylabel=label if ax in axes[:, 0] else "")
         column[0].set_title(task.title)
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -69,5 +69,12 @@ def tracker_table(improved: pd.DataFrame) -> Markdown:
     return rows_table(rows)
 
 
+def tracker_errors(*tasks: str) -> float:
+    """The largest relative error of a constant that the plain tracker makes on the tasks in colour."""
+    found = benchmark("tracker")["result"]
+    pairs = [(found[task]["color"]["learned"], TASKS[task].truth) for task in tasks]
+    return max(abs(learned[name] / true - 1) for learned, truth in pairs for name, true in truth.items())
+
+
 def _percent(error: float) -> str:
     return "not measured" if math.isnan(error) else f"{100 * error:+.2f} %"

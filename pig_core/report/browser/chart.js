@@ -10,8 +10,9 @@ const WIDTH = 300, HEIGHT = 190;
  * @param square   a pixel to the right is as long as one down
  * @param label    what a screen reader says of it
  * @param picked   called with (x, y) where the reader presses or drags; without it nothing can be dragged
+ * @param both     x and y are dragged, not x alone
  */
-pig.chart = ({ title, label, xlabel, ylabel, picked, square = false }) => {
+pig.chart = ({ title, label, xlabel, ylabel, picked, both = false, square = false }) => {
   const BOX = { left: square ? 90 : 58, right: square ? 214 : 288, top: 26, bottom: 150 };
   const layer = pig.make("g"), heading = pig.make("text", { x: BOX.left, y: 14, class: "pig-title" }, title);
   const under = pig.make("text", { x: (BOX.left + BOX.right) / 2, y: 182, "text-anchor": "middle" }, xlabel);
@@ -32,7 +33,7 @@ pig.chart = ({ title, label, xlabel, ylabel, picked, square = false }) => {
       const x = WIDTH * (event.clientX - box.left) / box.width, y = HEIGHT * (event.clientY - box.top) / box.height;
       picked(scale.x.back(Math.min(Math.max(x, BOX.left), BOX.right)), scale.y.back(Math.min(Math.max(y, BOX.top), BOX.bottom)));
     };
-    svg.classList.add("pig-drag");
+    svg.classList.add("pig-drag", ...both ? ["pig-both"] : []);
     svg.addEventListener("pointerdown", event => { svg.setPointerCapture(event.pointerId); pick(event); });
     svg.addEventListener("pointermove", event => { if (event.buttons) pick(event); });
   }

@@ -14,10 +14,10 @@ pig.coordinates = (root, data) => {
   const asked = data.positions.map(position => [...position]); // shares of the picture's side: kept when it changes
   let size = data.size, placement = "released", held = 0;
   const wide = 360, canvas = pig.make("canvas", {
-    width: wide, height: wide, class: "pig-drag", tabindex: 0, role: "application",
+    width: wide, height: wide, class: "pig-drag pig-both", tabindex: 0, role: "application",
     "aria-label": "two discs; drag one, or press space to choose one and the arrow keys to move it",
   });
-  const said = pig.make("p", { class: "pig-said", role: "status" }), pen = canvas.getContext("2d");
+  const said = pig.make("p", { class: "pig-said" }), pen = canvas.getContext("2d");
   const small = pig.make("canvas", {});
   const disc = side => { // antialiased, in a template of `side` pixels
     const reach = radius * sigma * side / size, middle = (side - 1) / 2;
@@ -78,7 +78,7 @@ pig.coordinates = (root, data) => {
     pig.make("div", { class: "pig-tools" },
       pig.choice("placement", names, index => { placement = names[index]; draw(); }),
       pig.choice("side of the picture", data.sizes.map(each => `${each} pixels`), index => { size = data.sizes[index]; draw(); })),
-    canvas, said,
+    pig.make("div", { class: "pig-two" }, canvas, said),
   );
   root.querySelectorAll("select")[1].selectedIndex = data.sizes.indexOf(size);
   draw();

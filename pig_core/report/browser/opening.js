@@ -14,7 +14,7 @@ pig.opening = async (root, scene) => {
                            "the video in orange, the prediction over it in blue, white where they agree");
   const chart = pig.chart({ title: `loss for each ${constant} that you tried`, xlabel: about.label, ylabel: "loss per frame",
                             label: `loss against ${constant}, a dot for each value that you tried`,
-                            picked: x => { if (shown) slider.set(x); if (shown) ask(); } });
+                            picked: x => { slider.set(x); ask(); } });
   const verdict = pig.make("p", { class: "pig-said", role: "status" });
   let answer, shown = false;
   const show = t => {

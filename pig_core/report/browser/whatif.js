@@ -65,7 +65,7 @@ pig.whatif = async (root, scene) => {
   const map = pig.chart({
     title: `loss over ${across} and ${upward}: drag`, xlabel: sliders[across].label, ylabel: sliders[upward].label,
     label: `map of the loss over ${across} and ${upward}, dark where it is small; the arrow keys move the dot`,
-    picked: (x, y) => { sliders[across].set(x); sliders[upward].set(y); ask(); },
+    both: true, picked: (x, y) => { sliders[across].set(x); sliders[upward].set(y); ask(); },
   });
   map.svg.setAttribute("tabindex", 0);
   map.svg.addEventListener("keydown", event => {
