@@ -157,6 +157,15 @@ def not_measured(part: str) -> Markdown:
     return Markdown(f"This has not been measured yet: `python -m pig_core control --parts {part}` does.")
 
 
+def rows_of(results: Sequence[dict], part: str) -> pd.DataFrame:
+    """All rows of a part, those of every seed: its name, the seed, and what was measured."""
+    return pd.DataFrame([
+        {"seed": result["seed"], "name": name, **row}
+        for result in results
+        for name, row in result.get(part, {}).items()
+    ])  # fmt: skip
+
+
 def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame | Markdown:
     """The rows of a part, such as "goals"; in each the numbers of all seeds, in the order of the seeds."""
     found: dict[str, dict[str, dict]] = {}
