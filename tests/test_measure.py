@@ -436,6 +436,7 @@ def test_a_truncated_file_is_used_as_far_as_it_goes(swing, tmp_path):
         ({"px_per_m": 0.0}, "px_per_m must be above 0"),
         ({"crop": "1,2,x"}, "crop is written left,top,width,height"),
         ({"fps": "fast"}, "fps must be a number"),
+        ({"at": "1,2"}, "at is written seconds,x,y"),
     ],
 )
 def test_wrong_options_are_refused_in_a_sentence(options, says):
