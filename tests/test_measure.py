@@ -436,6 +436,7 @@ def test_a_truncated_file_is_used_as_far_as_it_goes(swing, tmp_path):
         ({"px_per_m": 0.0}, "px_per_m must be above 0"),
         ({"crop": "1,2,x"}, "crop is written left,top,width,height"),
         ({"fps": "fast"}, "fps must be a number"),
+        ({"at": "1,2"}, "at is written seconds,x,y"),
     ],
 )
 def test_wrong_options_are_refused_in_a_sentence(options, says):
@@ -522,9 +523,9 @@ def mujoco():
     [
         ("pendulum", 1.1, 0.01),
         ("toss", 0.8, 0.03),
-        ("spring", None, 0.01),  # in 0.9 s, less than a period, its shadow may be taken for it
+        ("spring", 0.9, 0.01),  # less than a period
         ("slope", 0.9, 0.03),
-        ("two_bodies", 1.2, 0.01),
+        ("two_bodies", 0.8, 0.01),
     ],
 )
 def test_a_clip_of_another_engine_is_measured_with_its_shadow_in_it(kind, seconds, within, mujoco, tmp_path):

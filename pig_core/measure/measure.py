@@ -14,7 +14,7 @@ from .errorbars import bars
 from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
 from .law import LAWS, ClipLaw, family
 from .options import AUTO, Options
-from .search import Scene
+from .search import Scene, starts_at
 from .track import Track, find_mover
 from .video import Clip, read_clip
 
@@ -112,8 +112,9 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
     area, count = float(np.prod(clip.size)), options.objects
     tracks: list[Track] = []
     options_found = []
-    while len(tracks) < (MOVERS if count == 1 else count):
-        track = find_mover(scene)
+    first = starts_at(clip, scene, *options.pointed()) if options.at else None
+    while len(tracks) < (MOVERS if count == 1 and first is None else count):
+        track = find_mover(scene, first if not tracks else None)
         if track is None:
             break
         print(

@@ -31,6 +31,7 @@ class Options:
     start: float | None = _option("seconds; empty: found", kind=float, least=0)
     end: float | None = _option("seconds; empty: found", kind=float, least=0)
     crop: str | None = _option("the part of the picture to look at: left,top,width,height in pixels")
+    at: str | None = _option("the object to follow, if another one was found: seconds,x,y in pixels")
     px_per_m: float | None = _option("pixels a metre", kind=float, least=0)
     known: str | None = _option(
         "a constant of the law that is known in metres and seconds, e.g. g=9.81: gives the scale"
@@ -71,6 +72,7 @@ class Options:
             raise ConfigError("px_per_m and known both say what the scale is: leave one of them out")
         self.known_constant()
         self.crop_box()
+        self.pointed()
 
     def known_constant(self) -> tuple[str, float] | None:
         """Name and value of the constant that is known.
@@ -105,6 +107,16 @@ class Options:
         except ValueError:
             raise ConfigError(f"crop is written left,top,width,height in whole pixels, got {self.crop!r}") from None
         return left, top, width, height
+
+    def pointed(self) -> tuple[float, float, float] | None:
+        """Seconds, x and y of the object that is meant; None: it is found."""
+        if self.at is None:
+            return None
+        try:
+            time, x, y = (float(part) for part in self.at.split(","))
+        except ValueError:
+            raise ConfigError(f"at is written seconds,x,y with x and y in pixels, got {self.at!r}") from None
+        return time, x, y
 
     def folder(self) -> Path:
         """Where the results go."""

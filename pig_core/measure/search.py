@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
+from ..common.errors import ConfigError
 from .appearance import Appearance
 from .video import Clip
 
@@ -129,7 +130,24 @@ def _reduced(picture: np.ndarray, step: int) -> np.ndarray:
     return sum(parts[1:], parts[0]) / np.float32(len(parts))
 
 
-def starts(scene: Scene, times: int = 8, sizes: tuple[float, ...] = (0.015, 0.03, 0.05, 0.08), most: int = 3) -> list:
+SIZES = (0.015, 0.03, 0.05, 0.08)  # of half a window in which something may be found, as shares of the long side
+
+
+def starts_at(clip: Clip, scene: Scene, time: float, x: float, y: float) -> list:
+    """Windows around the place at which somebody points: seconds, and pixels of the file.
+
+    Raises:
+        ConfigError: if that is outside of the picture.
+    """
+    column, row = clip.from_file(np.array([x, y])).round().astype(int)
+    height, width = scene.sides
+    if not (0 <= column < width and 0 <= row < height):
+        raise ConfigError(f"at points outside of the picture that is looked at: {x:g}, {y:g}")
+    t = int(np.abs(clip.times - time).argmin())
+    return [(t, int(column), int(row), max(2, round(size * max(scene.sides)))) for size in SIZES]
+
+
+def starts(scene: Scene, times: int = 8, sizes: tuple[float, ...] = SIZES, most: int = 3) -> list:
     """Windows in which something moves: (frame, x, y, half), spread over the clip.
 
     Energy inside a window, less that of the ring around it.

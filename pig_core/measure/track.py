@@ -36,11 +36,15 @@ class Track:
     contrast: float
 
 
-def find_mover(scene: Scene) -> Track | None:
-    """The thing that moves most like an object, through all frames; None if nothing does."""
+def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = None) -> Track | None:
+    """The thing that moves most like an object, through all frames; None if nothing does.
+
+    Args:
+        first: windows (frame, x, y, half) that the object may be in; None: wherever something moves.
+    """
     total = len(scene.frames)
     cap = int(LARGEST * max(scene.sides))
-    first = starts(scene)
+    first = starts(scene) if first is None else first
     if not first:
         return None
     few, some = _blocks(total, JUDGED), _blocks(total, LEARNED)
