@@ -49,12 +49,13 @@ run: $(INSTALLED)
 VIDEOS ?=
 MEASURE ?=
 measure: $(INSTALLED)
-	$(SWEEP) -s measure.smk --config videos='$(VIDEOS)' options='$(MEASURE)'
-	@echo "The table is reports/runs/measure/index.html"
+	@$(SWEEP) -s measure.smk --config videos='$(VIDEOS)' options='$(MEASURE)'; failed=$$?; \
+		echo "The table is reports/runs/measure/index.html"; exit $$failed
 
-# Clips rendered by MuJoCo, ten of each kind, measured and judged; what is there is not measured again.
+# Clips rendered by MuJoCo, ten of each kind, and the tasks' own videos, measured and judged; what is there is kept.
 clips: $(INSTALLED)
-	$(BIN)/python -m pig_core.measure.bench
+	$(BIN)/python -m pig_core clips
+	$(BIN)/python -m pig_core clips --simulated
 
 # Gymnasium's pendulum, learned from video and swung up from pixels, and its page: make control (about 5 minutes)
 control: $(INSTALLED)

@@ -1,4 +1,5 @@
-# Clips to constants, one process a clip; what was measured is not measured again, what failed is said in the table.
+# Clips to constants, one process a clip; what was measured is not measured again, what failed is said in the table and
+# tried again the next time (with --keep-going the others are measured all the same).
 #   make measure VIDEOS="lab/*.mp4"
 #   snakemake -c2 -s measure.smk --config videos="lab/*.mp4" options="--known g=9.81" folder=reports/runs/measure
 import glob
@@ -20,15 +21,33 @@ for video in VIDEOS:
     NAMED[name] = video
 
 
+FOLDERS = [str(FOLDER / name) for name in NAMED]
+DONE = [f"{folder}/done" for folder in FOLDERS]
+TABLE = "python -m pig_core measure --table {page:q} {folders:q}"
+
+
+onerror:
+    page, folders = str(FOLDER / "index.html"), FOLDERS
+    shell(TABLE)
+
+
+# The table that was made in spite of a failed clip must not hide that clip: each is asked for.
+rule all:
+    input:
+        DONE,
+        str(FOLDER / "index.html"),
+
+
 rule table:
     input:
-        [str(FOLDER / name / "done") for name in NAMED],
+        DONE,
     output:
         str(FOLDER / "index.html"),
     params:
-        folders=[str(FOLDER / name) for name in NAMED],
+        page=str(FOLDER / "index.html"),
+        folders=FOLDERS,
     shell:
-        "python -m pig_core measure --table {output:q} {params.folders:q}"
+        TABLE.replace("{", "{params.")
 
 
 rule measure:
@@ -44,5 +63,5 @@ rule measure:
     shell:
         "mkdir -p {params.folder:q};"
         " OMP_NUM_THREADS=1 python -m pig_core measure {input:q} --save_dir {params.folder:q} {params.options}"
-        " 2> {params.folder:q}/failed.txt && rm {params.folder:q}/failed.txt || cat {params.folder:q}/failed.txt;"
-        " touch {output:q}"
+        " 2> {params.folder:q}/failed.txt || {{ cat {params.folder:q}/failed.txt >&2; exit 1; }};"
+        " rm {params.folder:q}/failed.txt; touch {output:q}"

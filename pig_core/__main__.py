@@ -15,6 +15,7 @@ VERBS = {
     "wall": "report.overview",  # the animation of README.md
     "page": "report.page",  # an executed notebook to a page
     "measure": "report.measured",  # a clip of one's own
+    "clips": "measure.bench",  # clips whose truth is known
     "bench": "studies.bench",  # what everything costs
     "control": "control.experiment",  # the pendulum, swung up from pixels
 }

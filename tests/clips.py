@@ -21,12 +21,13 @@ def frames_of(paths, colors=((0.9, 0.25, 0.1), (0.1, 0.3, 0.9)), radius=6.0, noi
     return np.clip(frames, 0, 255).astype(np.uint8)
 
 
-def write(path, frames, fps=25, audio=False, options=None):
-    """An H.264 file."""
+def write(path, frames, fps=25, options=None, aspect=1):
+    """An H.264 file; ``aspect`` is the width by the height of a pixel."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.options = "yuv420p", options or {"crf": "18"}
+        stream.codec_context.sample_aspect_ratio = aspect
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")))
         container.mux(stream.encode())

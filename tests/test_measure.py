@@ -292,6 +292,18 @@ def test_a_rotation_flag_is_obeyed(degrees, tmp_path):
     assert shown.size == ((120, 160) if degrees % 180 else (160, 120))
 
 
+def test_pixels_that_are_not_square_are_stretched_and_said(tmp_path):
+    """A disc that was stored at half of its width is round again, and where it was."""
+    frames = clips.frames_of(np.array([[[20.0 + 10 * i, 60.0]] for i in range(6)]))
+    half = np.rint((frames[:, :, ::2].astype(float) + frames[:, :, 1::2]) / 2).astype(np.uint8)
+    path = clips.write(tmp_path / "narrow.mp4", half, aspect=2)
+    clip = read_clip(path)
+    assert clip.size == (160, 120)
+    assert "pixels are not square (2" in clip.warnings[0]
+    assert np.abs(clip.frames.astype(int) - frames).mean() < 8
+    assert clip.to_file(np.array([100.0, 50.0])).tolist() == [100, 50]
+
+
 def test_a_shaken_camera_is_warned_of_and_a_steady_one_is_not(rng):
     frames = clips.frames_of(clips.pendulum(np.arange(20) / 25))
     steady, shaken = (
@@ -335,8 +347,8 @@ def test_a_long_clip_is_read_in_pieces(tmp_path, monkeypatch):
     alive, most = weakref.WeakSet(), []
 
     class Counted(video._Picture):
-        def __init__(self, frame):
-            super().__init__(frame)
+        def __init__(self, *frame):
+            super().__init__(*frame)
             alive.add(self)
             most.append(len(alive))
 

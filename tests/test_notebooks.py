@@ -1,17 +1,22 @@
 """Notebooks as users run them: by papermill, in a folder of their own, with right and wrong options."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import nbformat
 import pytest
+from matplotlib.figure import Figure
 
 from pig_core.config import ConfigError, make_config
+from pig_core.report import figures
 from pig_core.report.notebook import config_from_cells, parameters_source
+from pig_core.runs.build import build_model
 
 from .conftest import TINY, figures_in
 
@@ -60,6 +65,28 @@ def test_notebooks_in_git_are_clean(path):
             continue
         assert not [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
         assert lines <= 12 or "parameters" in tags
+
+
+@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p != WALKTHROUGH], ids=lambda p: p.name)
+def test_every_figure_of_a_notebook_is_one_call_that_returns_it(path):
+    """So that it can be made in a line anywhere, and saved: ``figures.masks(evaluation).savefig("masks.svg")``."""
+    cells, names = [c for c in read(path).cells if c.cell_type == "code"], {}
+    for cell in cells:
+        for node in ast.parse(cell.source).body:
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("pig_core"):
+                exec(ast.unparse(node), names)
+    for cell in (c for c in cells if "alt" in c.metadata):
+        last = ast.parse(cell.source).body[-1]
+        for part in last.body if isinstance(last, ast.For) else [last]:
+            returned = inspect.signature(eval(ast.unparse(part.value.func), names)).return_annotation
+            assert Figure in (returned, *typing.get_args(returned)), cell.source  # or words instead
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_a_figure_is_saved_as_drawing_and_as_picture(suffix, tmp_path):
+    figures.templates(build_model(make_config())).savefig(tmp_path / f"templates.{suffix}")
+    start = (tmp_path / f"templates.{suffix}").read_bytes()[:200]
+    assert (b"<svg" in start or b"<?xml" in start) if suffix == "svg" else start.startswith(b"\x89PNG")
 
 
 def test_the_parameters_cell_has_the_authors_options_and_no_defaults_of_its_own():

@@ -43,6 +43,11 @@ def weights_folder() -> Path:
     return results_folder() / "weights"
 
 
+def replays_folder() -> Path:
+    """Where the replays that come with the project are: ``<task>-<recipe>-s<seed>.npz``."""
+    return results_folder() / "replays"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder; renamed to ``path`` if the block succeeds, removed if it fails.

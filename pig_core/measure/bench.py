@@ -1,25 +1,26 @@
-"""Measures rendered clips whose truth is known: ``python -m pig_core.measure.bench [COUNT]``.
+"""Measures clips whose truth is known: ``python -m pig_core clips``. A clip that cannot be measured counts, too.
 
-One JSON file a clip, numbers only; what is there is not measured again. A clip that cannot be measured counts, too.
-``python -m pig_core.measure.bench --real FOLDER`` measures real clips that do not come with the project.
+One JSON file a clip, numbers only; what is there is not measured again.
 """
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..common.errors import PigError, RunError, in_one_sentence
+from ..common.errors import PigError
 from ..common.files import results_folder, write_json
 from ..common.machine import commit, provenance
 from ..common.progress import Progress
+from .classes import bench_classes
 from .law import family
 from .measure import Measurement, measure
 from .options import Options
 from .rendered import KINDS, Rendered, render
 from .results import summary
+from .simulated import bench_simulated
 
 COUNT = 10  # clips of each kind
 
@@ -106,14 +107,21 @@ def matched(found: Measurement, clip: Rendered) -> np.ndarray:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure the clips of all kinds."""
-    if arguments[:1] == ["--real"] and len(arguments) == 2:
-        bench_real(Path(arguments[1]))
-        return
-    if len(arguments) > 1 or not all(text.isdigit() and int(text) for text in arguments):
-        raise RunError("write: python -m pig_core.measure.bench [COUNT], with the number of clips of each kind")
-    bench(*map(int, arguments))
-
-
-if __name__ == "__main__":
-    sys.exit(in_one_sentence(main, sys.argv[1:]))
+    """Measure clips of one sort."""
+    parser = argparse.ArgumentParser("python -m pig_core clips", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--count", type=int, default=COUNT, help="rendered clips of each kind (needs mujoco and EGL)")
+    parser.add_argument("--simulated", action="store_true", help="single videos of the simulated tasks instead")
+    parser.add_argument(
+        "--real", type=Path, help="filmed clips in a folder instead, which do not come with the project"
+    )
+    parser.add_argument("--classes", type=Path, help="clips in a folder for each class, as IRIS and Delfys75, instead")
+    parser.add_argument("--save_dir", type=Path, help="folder of the results; default: the project's results/clips")
+    options = parser.parse_args(arguments)
+    if options.classes:
+        print(bench_classes(options.classes, options.save_dir or options.classes / "measured").to_string(index=False))
+    elif options.simulated:
+        bench_simulated(options.save_dir)
+    elif options.real:
+        bench_real(options.real, options.save_dir)
+    else:
+        bench(options.count, options.save_dir)

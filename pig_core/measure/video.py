@@ -1,7 +1,8 @@
 """Reading a clip: any file that FFmpeg knows, or a folder of pictures, made small while it is read.
 
 A file is decoded, never executed: formats that name other files (playlists) are not opened. Positions are reported in
-pixels of the clip as it is shown, after its rotation flag; the centre of the first pixel is 0, 0.
+pixels of the clip as it is shown, after its rotation flag and with pixels made square; the centre of the first pixel is
+0, 0.
 """
 
 from collections.abc import Iterator
@@ -120,9 +121,9 @@ def frame_count(path: Path) -> int:
 
 
 class _Picture:
-    """A decoded frame, not yet made small."""
+    """A decoded frame, not yet made small; ``aspect`` is a stored pixel's width by its height."""
 
-    def __init__(self, frame: av.VideoFrame | np.ndarray):
+    def __init__(self, frame: av.VideoFrame | np.ndarray, aspect: float = 1.0):
         self.frame = frame
         self.turns = 0  # quarter turns, counter-clockwise
         self.clear = False  # whether parts are transparent; known once it was made small
@@ -130,7 +131,7 @@ class _Picture:
             self.height, self.width = frame.shape[:2]
             return
         self.turns = round(frame.rotation / 90) % 4
-        self.width, self.height = frame.width, frame.height
+        self.width, self.height = max(1, round(frame.width * aspect)), frame.height
 
     @property
     def size(self) -> tuple[int, int]:
@@ -172,20 +173,26 @@ def _pictures(path: Path, warnings: list[str]) -> Iterator[tuple[float, _Picture
     with _open(path) as (container, stream):
         stream.thread_type = "NONE"
         first, number, step = None, 0, 1 / float(stream.average_rate or stream.guessed_rate or 25)
+        aspect = float(stream.sample_aspect_ratio or 1)
+        if aspect != 1:
+            warnings.append(
+                f"the file's pixels are not square ({stream.sample_aspect_ratio}): the picture was stretched"
+            )
         try:
             for frame in container.decode(stream):
                 time = frame.time if frame.time is not None else number * step
                 first = time if first is None else first
                 number += 1
-                yield time - first, _Picture(frame)
+                yield time - first, _Picture(frame, aspect)
         except (av.error.FFmpegError, EOFError) as error:
             if not number:
                 raise DataError(f"{path} cannot be decoded ({error.strerror})") from error
             warnings.append(f"the file is damaged after frame {number - 1}: what comes before was used")
         lasts = float(container.duration or 0) / av.time_base
-        if number > 1 and not warnings and number * (time - first) / (number - 1) < 0.8 * lasts:
+        whole = not any("damaged" in line for line in warnings)
+        if number > 1 and whole and number * (time - first) / (number - 1) < 0.8 * lasts:
             warnings.append(f"the file says that it lasts {lasts:.1f} s, but ends after {time - first:.1f} s")
-        elif stream.frames and number and number < stream.frames - 1 and not warnings:
+        elif stream.frames and number and number < stream.frames - 1 and whole:
             warnings.append(f"the file says {stream.frames} frames, but {number} could be read")
 
 

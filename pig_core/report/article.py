@@ -39,6 +39,8 @@ def formulas_to_mathml(markdown: str) -> str:
 class Article(Preprocessor):
     """Turns text, tables and figures into their final HTML and moves a section's code to its end.
 
+    A notebook whose metadata says ``"code": "shown"`` is about its code, which then stays in its place.
+
     ``resources`` gets "contents": name and (HTML) title of every section.
     """
 
@@ -46,7 +48,7 @@ class Article(Preprocessor):
         """See nbconvert's Preprocessor."""
         self.counts, self.names = {"Figure": 0, "Table": 0}, set()
         self.section, resources["contents"] = "", []
-        cells, code = [], []
+        cells, code, shown = [], [], nb.metadata.get("code") == "shown"
         for cell in self._split(nb.cells):
             if cell.cell_type == "markdown":
                 if cell.source.startswith("## "):
@@ -55,8 +57,8 @@ class Article(Preprocessor):
                 cell.metadata["html"] = self._text(cell, resources["contents"])
                 cell.metadata["first"] = not cells
             elif cell.cell_type == "code":
-                code.append(cell.source)
-                cell.metadata["folded"] = True
+                cell.metadata["folded"] = not shown
+                code += [] if shown else [cell.source]
                 cell.outputs = self._outputs(cell)
             cells.append(cell)
         nb.cells = cells + self._folded(code)

@@ -29,6 +29,7 @@ from .tables import table
 
 PLAYED, WIDE = 60, 400  # frames and pixels across, at most, of the player on a page
 PAGE = "index.html"
+FAILED = "failed.txt"  # what measure.smk leaves of a clip that could not be measured the last time
 CANNOT = (
     "Error bars say how far noise may have moved a constant. They do not know whether the scale is right, whether the "
     "clip's clock is the camera's, or whether the camera looked at the motion at a right angle: no single clip tells."
@@ -162,7 +163,10 @@ def write_table(path: Path, folders: list[Path]) -> None:
     """One page with one row for each measured clip; a folder without a measurement has what went wrong instead."""
     rows = []
     for folder in folders:
+        failed = folder / FAILED
         try:
+            if failed.is_file():
+                raise ValueError
             about = json.loads((folder / results.MEASUREMENT).read_text())
             values = "; ".join(f"{n} {v['value']:.4g} ({v['low']:.4g} to {v['high']:.4g}) {v['unit']}"
                                for n, v in about["parameters"].items())  # fmt: skip
@@ -171,9 +175,9 @@ def write_table(path: Path, folders: list[Path]) -> None:
             )
             rows.append((link, about["variant"], values, f"{about['residual_px']:.2f}", len(about["warnings"])))
         except (OSError, ValueError, KeyError):
-            failed = folder / "failed.txt"
             why = failed.read_text().strip().splitlines()[-1:] if failed.is_file() else ["not measured"]
-            rows.append((escape(folder.name), "", escape(" ".join(why)), "", ""))
+            kept = ["(an earlier measurement is kept)"] if (folder / results.MEASUREMENT).is_file() else []
+            rows.append((escape(folder.name), "", escape(" ".join([*why, *kept])), "", ""))
     shown = table(["clip", "law", "constants (95 %)", "residual, pixels", "warnings"], rows)
     cells = [nbformat.v4.new_markdown_cell(text) for text in ("# Measured clips", shown, CANNOT)]
     with tempfile.TemporaryDirectory() as scratch:

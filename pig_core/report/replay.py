@@ -10,7 +10,7 @@ import torch
 from IPython.display import HTML, Markdown, display
 from matplotlib.colors import to_hex
 
-from ..common.files import results_folder
+from ..common.files import replays_folder
 from ..common.recorder import describe
 from ..evaluation.pictures import own_colors, png_url, tinted, to_picture
 from ..runs.replay import PICTURES, Moment, Replay
@@ -22,13 +22,14 @@ _CHANGES = {
 }  # fmt: skip
 
 
-def committed_replay(task: str, recipe: str = "improved", seed: int = 0) -> Replay:
-    """The replay that comes with the project for one of its results.
+def committed_replay(task: str, recipe: str = "improved", seed: int = 0) -> Replay | None:
+    """The replay that comes with the project for one of its results; None if there is none.
 
     Raises:
-        RunError: if there is none.
+        RunError: if it is damaged.
     """
-    return Replay.load(results_folder() / "replays" / f"{task}-{recipe}-s{seed}.npz")
+    path = replays_folder() / f"{task}-{recipe}-s{seed}.npz"
+    return Replay.load(path) if path.is_file() else None
 
 
 def when(moment: Moment) -> str:

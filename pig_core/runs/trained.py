@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..common.errors import ConfigError, RunError
-from ..common.files import CHECKPOINT, METRICS, runs_folder, weights_folder
+from ..common.files import CHECKPOINT, METRICS, REPLAY, replays_folder, runs_folder, weights_folder
 from ..common.options import SHAPING, differing
 from ..config import Config, make_config, task_of
 from ..data.videos import example_videos
@@ -18,6 +18,7 @@ from ..model import PAIG
 from ..tasks import TASKS, Task
 from .build import build_model
 from .checkpoint import load_model, read_config, save_small
+from .replay import Replay
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _answers(checkpoint: Path) -> bool:
 
 
 def publish(checkpoint: Path) -> Path:
-    """Write the small form of a run's checkpoint to the project's weights; returns its path.
+    """Write the small form of a run's checkpoint to the project's weights, and its replay beside; returns its path.
 
     Raises:
         RunError: if the run was one with other options than the recipe's.
@@ -113,6 +114,9 @@ def publish(checkpoint: Path) -> Path:
         raise RunError(f"{checkpoint} is not of the plain recipe improved: it differs in {', '.join(odd)}")
     path = weights_folder() / f"{trained.config.task}.safetensors"
     save_small(path, trained.model, trained.config)
+    if (replay := checkpoint.with_name(REPLAY)).is_file():
+        config = trained.config
+        Replay.load(replay).save(replays_folder() / f"{config.task}-{config.recipe}-s{config.seed}.npz")
     return path
 
 

@@ -1,0 +1,80 @@
+"""The simulated tasks' own videos, measured like anybody's clip: the constants from a single one, without training."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import torch
+
+from ..common.errors import PigError
+from ..common.files import results_folder, write_json
+from ..common.machine import commit, provenance
+from ..common.progress import Progress
+from ..data.videos import example_videos
+from ..tasks import TASKS, Task
+from .bodies import Bodies
+from .law import LAWS, family
+from .measure import Measurement, measure
+from .options import Options
+
+CLIPS = 3  # of each task
+
+
+def true_law(task: Task) -> str:
+    """The law of clips that is made of the task's."""
+    return next(name for name, law in LAWS.items() if issubclass(law, Bodies) and law.states is task.law)
+
+
+def bench_simulated(folder: Path | None = None, clips: int = CLIPS, names: Sequence[str] = tuple(TASKS)) -> None:
+    """Measure clips of each task with constants; the law is not told. What is there is not measured again."""
+    folder = folder or results_folder() / "clips" / "simulated"
+    tasks = [TASKS[name] for name in names if TASKS[name].truth]
+    with Progress("simulated", clips * len(tasks), 1) as progress:
+        for task in tasks:
+            frames, positions, _ = example_videos(task, clips)
+            for number in range(clips):
+                path = folder / f"{task.name}-{number}.json"
+                if not path.is_file():
+                    about = judged(task, frames[number].numpy(), positions[number].numpy())
+                    write_json(path, {"task": task.name, "clip": number, **about})
+                progress.advance(path.stem)
+
+
+def judged(task: Task, frames: np.ndarray, positions: np.ndarray) -> dict[str, object]:
+    """The measurement of one video (T, H, W, 3) with true positions (T, K, 2), beside its truth."""
+    began, about = time.process_time(), {"truth": task.truth, "true_law": true_law(task), "commit": commit()}
+    about |= provenance(torch.device("cpu"))
+    try:
+        found = measured(task, frames)
+    except PigError as error:
+        return {**about, "failed": str(error), "cpu_seconds": time.process_time() - began}
+    gaps = np.linalg.norm(found.positions[:, :, None] - (positions - 0.5)[:, None], axis=-1)  # (T, found, true)
+    parameters = {
+        name: {**value, "true": task.truth[name], "covered": bool(value["low"] <= task.truth[name] <= value["high"])}
+        for name, value in found.parameters.items()
+        if name in task.truth
+    }
+    return {
+        **about,
+        "law": family(found.fit.law.name),
+        "variant": found.fit.law.name,
+        "parameters": parameters,
+        "near": float((gaps.min(-1) < 1).mean()),  # of the places found: share within a pixel of some object
+        "diameters_px": found.diameters,
+        "frames": len(frames),
+        "frames_used": int(found.fit.used.sum()),
+        "residual_px": found.fit.residual,
+        "warnings": found.warnings,
+        "cpu_seconds": time.process_time() - began,
+    }
+
+
+def measured(task: Task, frames: np.ndarray) -> Measurement:
+    """Measure a video as a clip of one's own: a folder of pictures, and how many objects to look for."""
+    with tempfile.TemporaryDirectory() as folder:
+        for t, frame in enumerate(frames):
+            imageio.imwrite(Path(folder) / f"{t:03}.png", frame)
+        return measure(Options(folder, objects=task.n_objects, fps=1 / task.dt))
