@@ -311,12 +311,16 @@ def test_the_reference_is_played_once_for_all_trainings(tmp_path, monkeypatch):
 def test_fewer_sequences_are_claimed_only_where_the_black_box_fails_on_as_many():
     def run(physics, box):
         parts = {"efficiency": physics, "black_box": box}
-        return {name: {str(n): {"relative": off} for n, off in rows.items()} for name, rows in parts.items()}
+        return {"sequences": 500} | {
+            name: {str(n): {"relative": off} for n, off in rows.items()} for name, rows in parts.items()
+        }
 
     assert claims.fewer([run({50: 0.01, 500: 0.01}, {50: 0.2, 500: 0.02})])[1] == claims.REPRODUCED
     assert claims.fewer([run({50: 0.01, 500: 0.01}, {50: 0.02, 500: 0.02})])[1] == claims.DIFFERS
     assert claims.fewer([run({50: 0.01, 500: 0.01}, {}), run({50: 0.2, 500: 0.3}, {50: 0.3})])[1] == claims.DIFFERS
     assert claims.fewer([run({50: 0.01}, {})])[1] == claims.OPEN
+    some = [run({5: 0.01, 50: 0.01}, {50: 0.2}), run({50: 0.01}, {})]  # 5 on one of two seeds says nothing yet
+    assert "from 50 on, on 2 seeds" in claims.fewer(some)[0]
 
 
 @pytest.mark.parametrize("missing", ["gymnasium", "pygame"])

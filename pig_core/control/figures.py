@@ -116,7 +116,7 @@ def goals_figure(results: Sequence[dict]) -> Figure | Markdown:
     played = [result["goals"] for result in results if "goals" in result]
     if not played:
         return not_measured("goals")
-    names = list(max(played, key=len))
+    names = sorted(max(played, key=len), key=float)
     figure, axes = plt.subplots(1, 2, figsize=(10, 3))
     for rows in played:
         places = [x for x, name in enumerate(names) if name in rows]
@@ -186,7 +186,7 @@ def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame | Markdown:
             "held from pixels": _listed(row["held_pixels"] for row in rows.values()),
         }
         | _more(rows.values())
-        for name, rows in found.items()
+        for name, rows in sorted(found.items(), key=_place)
     ]
     return pd.DataFrame(table).set_index(part.replace("_", " ")).fillna("")
 
@@ -217,6 +217,14 @@ def _without_arrow(row: dict | None) -> dict[str, float]:
         "return, true model": row["return_true_model"],
         "swing-ups missed": row["missed"],
     }
+
+
+def _place(row: tuple[str, object]) -> float:
+    """Rows that are named by numbers are in their order, others as they were measured."""
+    try:
+        return float(row[0])
+    except ValueError:
+        return 0.0
 
 
 def _more(rows: Iterable[dict]) -> dict[str, str]:

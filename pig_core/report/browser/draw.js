@@ -75,7 +75,7 @@ pig.drawer = look => {
   const placed = each.map(() => new Float64Array((1 + channels) * area));
   const weight = new Float64Array(objects), rest = Math.exp(behind);
   const middle = place(0, 0, size, side)[0]; // of the template, as in pig_core/parts/turning.py
-  const faint = behind - 9; // a mask that is fainter changes no pixel by a tenth of a grey level
+  const faint = behind - 8; // a mask that is fainter changes no pixel by a tenth of a grey level
   const straight = (sheet, x, y, out) => {
     const across = pig.taps(place(x, sigma, size, side), side, size, look.cut);
     const down = pig.taps(place(y, sigma, size, side), side, size, look.cut);
@@ -110,6 +110,10 @@ pig.drawer = look => {
       for (let j = 0; j < objects; j++) {
         const logit = placed[j][p] + outside;
         sum += weight[j] = logit < faint ? 0 : Math.exp(logit);
+      }
+      if (sum === rest) { // most pixels show the background alone
+        for (let at = p; at < channels * area; at += area) picture[at] = background[at];
+        continue;
       }
       for (let c = 0; c < channels; c++) {
         let value = rest * background[c * area + p];

@@ -141,7 +141,8 @@ pig.whatif = async (root, scene) => {
   const mapTask = (key, now) => {
     const side = scene.cells, task = { key, next: 0, count: side * side, losses: new Float64Array(side * side).fill(NaN) };
     const value = (name, cell) => sliders[name].at((cell + 0.5) * sliders[name].steps / side);
-    task.job = i => {
+    task.job = step => {
+      const i = 97 * step % task.count; // all over the map, so that its shape is seen early
       const [x, y] = [value(across, i % side), value(upward, side - 1 - Math.floor(i / side))];
       task.losses[i] = Math.log(lossOf({ ...now, [across]: x, [upward]: y }));
     };
