@@ -98,7 +98,8 @@ def refine(
         positions (n, 2), and how much of what differs from the background is explained there, (n,), at most 1.
     """
     area = ndimage.binary_dilation(look.mask > 0.1, iterations=1)[..., None]
-    weigh = np.where(ndimage.binary_erosion(look.mask > 0.5, iterations=2), INSIDE, 1.0)[..., None]
+    inside = ndimage.binary_erosion(look.mask > 0.5, iterations=2)
+    weigh = np.where(inside & (inside.sum() >= 9), INSIDE, 1.0)[..., None]  # a few pixels have no inside
     clear = (1 - look.mask)[..., None]
     drawn = look.mask[..., None] * look.content
     where, zeros = positions.astype(float).copy(), np.zeros(len(index), int)
@@ -180,7 +181,7 @@ def _without_strings(part: np.ndarray) -> np.ndarray:
     """The part without what is much thinner than its thickest place: a string, a rod, a tail of shadow."""
     depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
     thin = THIN * float(depth.max())
-    if thin < 2:
+    if thin < 2.5:
         return part  # too small to tell
     return part & (ndimage.distance_transform_edt(depth <= thin) <= thin)
 
