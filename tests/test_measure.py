@@ -525,7 +525,7 @@ def mujoco():
         ("toss", 0.8, 0.03),
         ("spring", 0.9, 0.01),  # less than a period
         ("slope", 0.9, 0.03),
-        ("two_bodies", 0.8, 0.01),
+        ("two_bodies", 1.2, 0.01),
     ],
 )
 def test_a_clip_of_another_engine_is_measured_with_its_shadow_in_it(kind, seconds, within, mujoco, tmp_path):

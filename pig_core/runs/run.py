@@ -182,7 +182,7 @@ class Run:
             self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, *self.held_out["valid"]))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
             if self.watcher:  # first: what it has more than the session is left out when a training goes on
-                if epoch is None:
+                if epoch is None and session.finished:
                     self.watcher.renew(session.finished[-1])
                 self.watcher.replay.save(self.folder / REPLAY)
             save_model(self.folder / CHECKPOINT, self.model, config)
