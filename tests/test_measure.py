@@ -66,7 +66,7 @@ def test_a_pendulums_clip_gives_its_constants_and_all_files(swing, tmp_path, cap
     assert len(again.frames) == 40
     page = (tmp_path / "index.html").read_text()
     assert "it's a swing.mp4" in page.replace("&#x27;", "'").replace("&#39;", "'")
-    assert "http" not in page.split("<body>")[1].replace("http://www.w3.org", "")
+    assert "://" not in page.split("<body>")[1].replace("http://www.w3.org", "")
     for key in ("sha256", "commit", "versions", "seconds", "options", "warnings", "laws_tried", "residual_px"):
         assert key in about
     assert "omega2" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from ..evaluation.evaluate import Evaluation
 from ..evaluation.pictures import frame_part
 
 _FOLDER = Path(__file__).parent / "browser"
-_ONCE = re.compile(r"<(style|script) data-once>.*?</\1>", re.DOTALL)
+_ONCE = re.compile(r"<(style|script) data-once(?:=\"\")?>.*?</\1>", re.DOTALL)  # an empty value is as good as none
 
 
 def panel(kind: str, data: dict[str, object], label: str, style: str = "", classes: str = "") -> HTML:
