@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pig_core.studies.paint import CHROMIUM
+from pig_core.studies.paint import CHROMIUM, launched
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 # What a reader would stumble over: evaluates to a list of sentences.
@@ -18,7 +18,7 @@ def browser_tab(**context):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = launched(playwright)
         tab = browser.new_context(**context).new_page()
         problems, requests = [], []
         tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)

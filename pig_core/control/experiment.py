@@ -137,6 +137,14 @@ def load(folder: Path | None = None) -> list[dict]:
     return [json.loads(p.read_text()) for p in sorted((folder or results_folder() / "control").glob("s*.json"))]
 
 
+def by_sequences(result: dict) -> dict[str, dict]:
+    """The rows of "efficiency", and among them the training that all other parts are about."""
+    rows = dict(result.get("efficiency", {}))
+    if result.get("episodes"):
+        rows[str(result["sequences"])] = {"parameter_error": result["parameter_error"], **result["episodes"]}
+    return rows
+
+
 def main(arguments: list[str]) -> None:
     """Train one seed, measure it, write its result."""
     parser = parser_of(Options, "python -m pig_core control", __doc__.splitlines()[0], {})

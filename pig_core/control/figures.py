@@ -12,6 +12,7 @@ from ..common.errors import RunError
 from ..common.files import results_folder
 from .environment import DT, SIZE
 from .episodes import HELD_DEGREES
+from .experiment import by_sequences
 
 TIP = SIZE / 4.4  # from the pivot to the rod's tip, pixels: the renderer shows 4.4 rod lengths
 LOOKS = {
@@ -76,10 +77,7 @@ def efficiency_curve(results: Sequence[dict]) -> Figure | Markdown:
         return not_measured("efficiency")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     for result in results:
-        rows = dict(result.get("efficiency", {}))
-        if rows and "episodes" in result:
-            own = {"parameter_error": result["parameter_error"], **result["episodes"]}
-            rows[str(result["sequences"])] = own
+        rows = by_sequences(result) if result.get("efficiency") else {}
         errors = {n: {"y": 100 * worst_error(row)} for n, row in rows.items()}
         _line(left, errors, "y", "C0", "with physics")
         _line(right, rows, "return_pixels", "C0", "with physics")

@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..common.errors import PigError
 from ..common.files import results_folder, write_json
-from ..common.machine import commit, provenance
+from ..common.machine import commit
 from ..common.progress import Progress
+from ..evaluation.evaluate import matching
+from . import judge
 from .classes import bench_classes
-from .law import family
 from .measure import Measurement, measure
 from .options import Options
 from .rendered import KINDS, Rendered, render
@@ -69,41 +69,20 @@ def bench_real(clips: Path, folder: Path | None = None) -> None:
 
 def judged(clip: Rendered, path: Path) -> dict[str, object]:
     """The measurement of one rendered clip beside its truth; the scale is told, the law is not."""
-    began = time.process_time()
-    about = {"true_law": clip.law, "truth": clip.truth, "commit": commit(), **provenance(torch.device("cpu"))}
-    try:
-        found = measure(Options(str(path), objects=clip.positions.shape[1], px_per_m=clip.px_per_m))
-    except PigError as error:
-        return {**about, "failed": str(error), "cpu_seconds": time.process_time() - began}
-    seen = np.all([track.seen for track in found.tracks], 0)
-    off = matched(found, clip)[seen]
-    parameters = {
-        name: {**value, "true": clip.truth[name], "covered": bool(value["low"] <= clip.truth[name] <= value["high"])}
-        for name, value in found.parameters.items()
-        if name in clip.truth
-    }
-    return {
-        **about,
-        "law": family(found.fit.law.name),
-        "variant": found.fit.law.name,
-        "position_rms_px": float(np.sqrt((off**2).mean())),
-        "position_bias_px": off.mean((0, 1)).tolist(),
-        "parameters": parameters,
-        "frames": len(seen),
-        "frames_seen": int(seen.sum()),
-        "frames_used": int(found.fit.used.sum()),
-        "unseen_px": found.unseen_px,
-        "warnings": found.warnings,
-        "cpu_seconds": time.process_time() - began,
-    }
 
+    def more(found: Measurement) -> dict[str, object]:
+        seen, truth = np.all([track.seen for track in found.tracks], 0), clip.positions[found.clip.numbers]
+        off = (found.positions[:, matching(truth, found.positions)] - truth)[seen]  # objects are found in any order
+        return {
+            "position_rms_px": float(np.sqrt((off**2).mean())),
+            "position_bias_px": off.mean((0, 1)).tolist(),
+            "frames": len(seen),
+            "frames_seen": int(seen.sum()),
+            "unseen_px": found.unseen_px,
+        }
 
-def matched(found: Measurement, clip: Rendered) -> np.ndarray:
-    """Errors of the positions, (T, K, 2): objects are found in any order."""
-    frames = found.clip.numbers
-    both = [found.positions[:, order] - clip.positions[frames] for order in ([0], [0, 1], [1, 0])
-            if len(order) == clip.positions.shape[1]]  # fmt: skip
-    return min(both, key=lambda off: np.abs(off).mean())
+    options = Options(str(path), objects=clip.positions.shape[1], px_per_m=clip.px_per_m)
+    return judge.judged(clip.law, clip.truth, lambda: measure(options), more)
 
 
 def main(arguments: list[str]) -> None:

@@ -21,6 +21,7 @@ import pandas as pd
 from ..common.errors import DataError, PigError
 from ..common.files import write_json
 from ..common.progress import Progress
+from .judge import beside
 from .law import family
 from .measure import measure
 from .options import Options
@@ -90,8 +91,7 @@ def judged(clip: Path, options: dict[str, object], truth: dict[str, float]) -> d
         found = measure(Options(str(clip), **options))
     except PigError as error:
         return {**about, "failed": str(error)}
-    parameters = {name: {**found.parameters[name], "true": value} for name, value in truth.items()
-                  if name in found.parameters}  # fmt: skip
+    parameters = beside(found.parameters, truth)
     return {**about, "law": family(found.fit.law.name), "parameters": parameters, "warnings": found.warnings}
 
 
@@ -104,7 +104,7 @@ def errors_table(results: list[dict]) -> pd.DataFrame:
             known = [result for result in those if name in result["truth"]]
             found = [result["parameters"][name] for result in known if name in result.get("parameters", {})]
             off = pd.Series([100 * abs(v["value"] / v["true"] - 1) for v in found if v["true"]], dtype=float)
-            covered = sum(v["low"] <= v["true"] <= v["high"] for v in found)
+            covered = sum(v["covered"] for v in found)
             rows.append((kind, name, len(known), len(found), off.median(), off.mean(), off.max(), covered))
     columns = [
         "class",

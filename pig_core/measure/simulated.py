@@ -1,22 +1,19 @@
 """The simulated tasks' own videos, measured like anybody's clip: the constants from a single one, without training."""
 
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-import torch
 
-from ..common.errors import PigError
 from ..common.files import results_folder, write_json
-from ..common.machine import commit, provenance
 from ..common.progress import Progress
 from ..data.videos import example_videos
 from ..tasks import TASKS, Task
+from . import judge
 from .bodies import Bodies
-from .law import LAWS, family
+from .law import LAWS
 from .measure import Measurement, measure
 from .options import Options
 
@@ -45,31 +42,17 @@ def bench_simulated(folder: Path | None = None, clips: int = CLIPS, names: Seque
 
 def judged(task: Task, frames: np.ndarray, positions: np.ndarray) -> dict[str, object]:
     """The measurement of one video (T, H, W, 3) with true positions (T, K, 2), beside its truth."""
-    began, about = time.process_time(), {"truth": task.truth, "true_law": true_law(task), "commit": commit()}
-    about |= provenance(torch.device("cpu"))
-    try:
-        found = measured(task, frames)
-    except PigError as error:
-        return {**about, "failed": str(error), "cpu_seconds": time.process_time() - began}
-    gaps = np.linalg.norm(found.positions[:, :, None] - (positions - 0.5)[:, None], axis=-1)  # (T, found, true)
-    parameters = {
-        name: {**value, "true": task.truth[name], "covered": bool(value["low"] <= task.truth[name] <= value["high"])}
-        for name, value in found.parameters.items()
-        if name in task.truth
-    }
-    return {
-        **about,
-        "law": family(found.fit.law.name),
-        "variant": found.fit.law.name,
-        "parameters": parameters,
-        "near": float((gaps.min(-1) < 1).mean()),  # of the places found: share within a pixel of some object
-        "diameters_px": found.diameters,
-        "frames": len(frames),
-        "frames_used": int(found.fit.used.sum()),
-        "residual_px": found.fit.residual,
-        "warnings": found.warnings,
-        "cpu_seconds": time.process_time() - began,
-    }
+
+    def more(found: Measurement) -> dict[str, object]:
+        gaps = np.linalg.norm(found.positions[:, :, None] - (positions - 0.5)[:, None], axis=-1)  # (T, found, true)
+        return {
+            "near": float((gaps.min(-1) < 1).mean()),  # of the places found: share within a pixel of some object
+            "diameters_px": found.diameters,
+            "frames": len(frames),
+            "residual_px": found.fit.residual,
+        }
+
+    return judge.judged(true_law(task), task.truth, lambda: measured(task, frames), more)
 
 
 def measured(task: Task, frames: np.ndarray) -> Measurement:

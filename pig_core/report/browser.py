@@ -5,7 +5,7 @@ import html
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -56,12 +56,15 @@ def once(page: str) -> str:
     return _ONCE.sub(keep, page)
 
 
-def parts(evaluation: Evaluation) -> Iterator[dict[str, object]]:
-    """Which frames are input, predicted and extrapolated: name, first frame, and the first one after it, from 0."""
-    frames = range(evaluation.video.shape[1])
-    for name, group in groupby(frames, lambda t: frame_part(evaluation, t)):
-        first, *rest = group
-        yield {"name": name, "from": first, "to": first + 1 + len(rest)}
+def spans(names: Iterable[str]) -> list[dict[str, object]]:
+    """Runs of one name: the name, the first place of the run, and the first one after it, from 0."""
+    runs = (list(group) for _, group in groupby(enumerate(names), lambda place: place[1]))
+    return [{"name": run[0][1], "from": run[0][0], "to": run[-1][0] + 1} for run in runs]
+
+
+def parts(evaluation: Evaluation) -> list[dict[str, object]]:
+    """Which frames are input, predicted and extrapolated; see :func:`spans`."""
+    return spans(frame_part(evaluation, t) for t in range(evaluation.video.shape[1]))
 
 
 def labels(evaluation: Evaluation) -> list[str]:

@@ -78,7 +78,7 @@ def scene(trained: Trained, videos: Mapping[str, int]) -> dict[str, object]:
         "channels": evaluation.video.shape[2],
         "frames": evaluation.video.shape[1], "input": model.input_steps,
         "colors": [_css(color) for color in own_colors(evaluation.video, evaluation.output.masks)[: task.n_objects]],
-        "labels": labels(evaluation), "parts": list(parts(evaluation)),
+        "labels": labels(evaluation), "parts": parts(evaluation),
         "videos": [_video(trained, name, index) for name, index in videos.items()],
     }  # fmt: skip
 

@@ -36,7 +36,7 @@ def rollout_player(
             {"name": name, "pictures": [png_url(column(to_picture(rows[which]))) for which in shown]}
             for name, rows in pictures.items()
         ],
-        "headings": shown, "compares": True, "labels": labels(evaluation), "parts": list(parts(evaluation)),
+        "headings": shown, "compares": True, "labels": labels(evaluation), "parts": parts(evaluation),
         "height": evaluation.video.shape[-2], "width": evaluation.video.shape[-1], "group": group,
         "caption": "Truth, prediction and their difference. The model sees the input frames only.",
     }  # fmt: skip

@@ -2,8 +2,7 @@
 
 import html
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from ..common.files import replays_folder
 from ..common.recorder import describe
 from ..evaluation.pictures import own_colors, png_url, tinted, to_picture
 from ..runs.replay import PICTURES, Moment, Replay
-from .browser import column, panel
+from .browser import column, panel, spans
 from .style import PALETTE
 
 _CHANGES = {
@@ -111,7 +110,7 @@ def replay_player(replay: Replay | None, truth: Mapping[str, float]) -> HTML | M
     given = {"frame 1": replay.first, "last frame": replay.last}
     data = {
         "given": [_sheet(title, picture[None]) for title, picture in given.items()], "panels": panels,
-        "constants": constants, "labels": [when(moment) for moment in replay.moments], "parts": list(_stages(replay)),
+        "constants": constants, "labels": [when(moment) for moment in replay.moments], "parts": _stages(replay),
         "caption": "A training from the first update to the last; in each stage moments are close where most happens. "
         "Masks are in the colours of their objects; of a template, its colours are above and its mask is below. Drag "
         "the slider, or use the arrow keys.",
@@ -125,8 +124,7 @@ def _sheet(title: str, pictures: np.ndarray) -> dict[str, object]:
     return {"title": title, "sheet": png_url(column(pictures)), "width": width, "height": height}
 
 
-def _stages(replay: Replay) -> Iterator[dict[str, object]]:
-    """Name of each stage, its first moment, and the first one after it."""
-    for name, group in groupby(range(len(replay.moments)), lambda i: replay.moments[i].stage):
-        first, *rest = group
-        yield {"name": name if rest else "", "from": first, "to": first + 1 + len(rest)}
+def _stages(replay: Replay) -> list[dict[str, object]]:
+    """Where each stage's moments are; a single moment has no room for a name."""
+    found = spans(moment.stage for moment in replay.moments)
+    return [{**span, "name": span["name"] if span["to"] - span["from"] > 1 else ""} for span in found]

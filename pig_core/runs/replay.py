@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -96,9 +97,10 @@ class Replay:
             raise RunError(f"{path} is damaged or not the replay of a training ({error})") from error
 
 
-def moments_of(steps: int, count: int) -> set[int]:
+@cache  # asked after every step
+def moments_of(steps: int, count: int) -> frozenset[int]:
     """At most ``count`` steps out of 1..``steps``, the last among them, ever further apart: most changes come early."""
-    return set(np.geomspace(steps, 1, count).round().astype(int).tolist())
+    return frozenset(np.geomspace(steps, 1, count).round().astype(int).tolist())
 
 
 def _small(image: Tensor) -> np.ndarray:

@@ -6,7 +6,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from ..common.files import results_folder
-from ..control.experiment import load
+from ..control.experiment import by_sequences, load
 from ..report.results import PAPER_VALUES, constants_of, load_results, successes
 from ..report.tables import of_task, table
 from ..tasks import TASKS
@@ -183,8 +183,7 @@ def _enough(trained: list[dict], part: str) -> dict[int, list[bool]]:
     """Numbers of sequences -> of each seed measured, whether its return came within 5 % of the planner that knows."""
     found: dict[int, list[bool]] = {}
     for run in trained:
-        own = {run["sequences"]: run["episodes"]} if part == "efficiency" and run.get("episodes") else {}
-        for n, row in (run.get(part, {}) | own).items():
+        for n, row in (by_sequences(run) if part == "efficiency" else run.get(part, {})).items():
             found.setdefault(int(n), []).append(abs(row["relative"]) < ENOUGH)
     return dict(sorted(found.items()))
 

@@ -9,6 +9,11 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 _PAINTED = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)[0]"
 
 
+def launched(playwright):
+    """A headless Chromium of playwright's."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+
+
 def first_paints(pages: Sequence[Path], repeat: int = 3) -> dict[str, float]:
     """Milliseconds to the first contentful paint by page, the median of some visits; empty without a Chromium."""
     if CHROMIUM is None:
@@ -17,7 +22,7 @@ def first_paints(pages: Sequence[Path], repeat: int = 3) -> dict[str, float]:
 
     found = {}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = launched(playwright)
         for page in pages:
             times = []
             for _ in range(repeat):
