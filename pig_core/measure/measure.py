@@ -80,9 +80,9 @@ def measure(options: Options) -> Measurement:
     if name:
         scale, note = _scale(fit.law, fit.law.values(fit.numbers), *name)
         warnings += [note] if note else []
-    diameters = [track.look.diameter * float(clip.scale.mean()) for track in tracks]
+    quarters = np.stack([track.quarters * clip.scale for track in tracks])
     found, correlation = bars(
-        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name), diameters
+        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name), quarters
     )
     parameters = {
         key: {"value": value, "low": low, "high": high, "unit": unit_of(fit.law, key, scale)}
@@ -122,14 +122,14 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
             flush=True,
         )
         tracks.append(track)
+        darkness = warn.darkness(track, scene)
         scene.paint_out(track.look, track.positions)
         if len(tracks) < count:
             continue
         group = [*tracks[: count - 1], track]
         found = _explained(laws, clip, group, area)
-        shadow = warn.is_shadow(track, scene)
-        options_found.append((*found, shadow))
-        if found[0] is not None and _well(found) and not shadow:
+        options_found.append((*found, darkness))
+        if found[0] is not None and _well(found) and darkness < warn.SHADOW:
             break
     if len(tracks) < count:
         what = "nothing moves" if not tracks else f"only {len(tracks)} of {count} objects move"
@@ -185,7 +185,7 @@ def _best(found: list[tuple]) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
         )
     best = max(able, key=lambda one: one[4])
     twins = [one for one in able if warn.same_motion(one[3], best[3], one[0].used & best[0].used)]
-    return max(twins, key=lambda one: (not one[5], min(track.contrast for track in one[2])))[:4]
+    return max(twins, key=lambda one: (one[5] < warn.SHADOW, min(track.contrast for track in one[2])))[:4]
 
 
 def scaled(

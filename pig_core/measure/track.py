@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .appearance import Appearance, learn, refine
+from .quarters import without_quarters
 from .search import Scene, Search, look_at, starts
 
 BLOCK = 8  # consecutive frames: only such show whether a path is smooth
@@ -15,6 +16,7 @@ SEEN = 0.35  # of what moves in a frame that a drawn object must explain to coun
 BEND = 0.3  # price of a change of velocity by one diameter a frame, as a share of a frame's gain
 SMALL = 10  # pixels across
 LARGEST = 0.15  # half of a window, as a share of the long side
+SHARP = 0.15  # intensity by which a pixel may be off until it counts less, where an object is followed to the end
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Track:
         drawn: (T,) how much of what moves around the object is explained by drawing it, at most 1.
         seen: (T,) bool.
         score: how much this is an object: drawn well, moving smoothly and far, in contrast with the background.
+        quarters: (turns, quarters, T, 2) by how much the positions move if a quarter of the object is left out.
     """
 
     look: Appearance
@@ -34,6 +37,7 @@ class Track:
     seen: np.ndarray
     score: float
     contrast: float
+    quarters: np.ndarray
 
 
 def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = None) -> Track | None:
@@ -119,11 +123,12 @@ def follow(scene: Scene, look: Appearance) -> Track:
         where.append(peaks)
         gains.append(gain)
     path = smoothest(np.concatenate(where), np.concatenate(gains), look.diameter, index)
-    positions, drawn = refine(scene.frames, index, scene.background, look, path, tau=0.15)
+    positions, drawn = refine(scene.frames, index, scene.background, look, path, tau=SHARP)
+    quarters = without_quarters(scene.frames, index, scene.background, look, positions, SHARP)
     height, width = scene.sides
     inside = ((positions > -0.5) & (positions < np.array([width, height]) - 0.5)).all(1)
     score, contrast = judge(look, index, positions, drawn, scene)
-    return Track(look, positions + look.centroid, drawn, inside & (drawn > SEEN), score, contrast)
+    return Track(look, positions + look.centroid, drawn, inside & (drawn > SEEN), score, contrast, quarters)
 
 
 def _locate(scene: Scene, search: Search, look: Appearance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
