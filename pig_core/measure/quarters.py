@@ -3,7 +3,8 @@
 Light that changes over a path, a shadow that touches the object and a string move one side of it and not the others.
 No residual of a law shows that, because the place changes as smoothly as the motion does; but the sides disagree, and
 a jackknife over quarters of the object says what constants owe to it (Efron and Stein, The jackknife estimate of
-variance, 1981). The noise of the pixels is in it, too.
+variance, 1981). The noise of the pixels is in it, too. What moves all sides alike it cannot see, as a shade that runs
+evenly over the whole object.
 """
 
 import numpy as np
@@ -43,4 +44,4 @@ def without_quarters(
 def jackknife(numbers: np.ndarray) -> np.ndarray:
     """Covariance (p, p) of numbers that each come without one quarter, (TURNS, QUARTERS, p); of the mean over turns."""
     apart = numbers - numbers.mean(1, keepdims=True)
-    return (QUARTERS - 1) / QUARTERS * np.einsum("tqi,tqj->ij", apart, apart) / TURNS
+    return (QUARTERS - 1) / QUARTERS * np.einsum("tqi,tqj->ij", apart, apart) / len(numbers)

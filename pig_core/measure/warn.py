@@ -57,6 +57,7 @@ def darkness(track: Track, scene: Scene) -> float:
     """How much of what an object differs from the background by is the background made darker by one factor, 0 to 1.
 
     A shadow has the background's colours and pattern wherever it goes; an object has shades and colours of its own.
+    A dark object of one grey is not told from a shadow by this.
     """
     look = track.look
     index = np.flatnonzero(track.seen)
