@@ -1,5 +1,6 @@
 """Finding what moves: looks are learned from the frames they were found in, and found again, until both agree."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ BEND = 0.3  # price of a change of velocity by one diameter a frame, as a share 
 SMALL = 10  # pixels across
 LARGEST = 0.15  # half of a window, as a share of the long side
 SHARP = 0.15  # intensity by which a pixel may be off until it counts less, where an object is followed to the end
+
+
+# Shown the frames (T, h, w, 3), a look, the numbers of some frames (n,), and where it was found in them (n, 2).
+Watch = Callable[[np.ndarray, Appearance, np.ndarray, np.ndarray], None]
 
 
 @dataclass
@@ -40,11 +45,14 @@ class Track:
     quarters: np.ndarray
 
 
-def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = None) -> Track | None:
+def find_mover(
+    scene: Scene, first: list[tuple[int, int, int, int]] | None = None, watch: Watch | None = None
+) -> Track | None:
     """The thing that moves most like an object, through all frames; None if nothing does.
 
     Args:
         first: windows (frame, x, y, half) that the object may be in; None: wherever something moves.
+        watch: is shown every look that is tried, and where.
     """
     total = len(scene.frames)
     cap = int(LARGEST * max(scene.sides))
@@ -62,13 +70,14 @@ def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = Non
         judged.append((judge(look, few, where, drawn, scene)[0], start))
     judged.sort(key=lambda pair: -pair[0])
     search, best, tried = Searches(scene, some, cap), None, []
+    watch = watch or (lambda *_: None)
     for _, start in judged:
         if len(tried) == BEST:
             break
         if any(start[0] == t and abs(start[1] - x) + abs(start[2] - y) < half for t, x, y, half in tried):
             continue
         tried.append(start)
-        look = learned_look(scene, search, look_at(scene, start), cap)
+        look = learned_look(scene, search, look_at(scene, start), cap, watch)
         if look is None:
             continue
         where, drawn, _ = _locate(scene, search.of(look), look)
@@ -77,7 +86,9 @@ def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = Non
             best = score, look
     if best is None or best[0] <= 0:
         return None
-    return follow(scene, best[1])
+    track = follow(scene, best[1])
+    watch(scene.frames, track.look, np.arange(total), track.positions)
+    return track
 
 
 class Searches:
@@ -94,7 +105,7 @@ class Searches:
         return self.made[step]
 
 
-def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int) -> Appearance | None:
+def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int, watch: Watch) -> Appearance | None:
     """A look learned from the frames of ``search``; None if nothing is left of it."""
     for turn in range(ROUNDS):
         if turn in (0, 1, 3):
@@ -108,6 +119,7 @@ def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int) -> 
         if look.mask.sum() < 2:
             return None
         where = where + shift
+        watch(scene.frames, look, search.index, where)
     return look
 
 
