@@ -82,10 +82,11 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
     if name:
         scale, note = _scale(fit.law, fit.law.values(fit.numbers), *name)
         warnings += [note] if note else []
-    quarters = np.stack([track.quarters * clip.scale for track in tracks])
     found, correlation = bars(
-        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name), quarters
-    )
+        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name),
+        np.stack([track.quarters * clip.scale for track in tracks]),
+        [track.look.diameter * float(clip.scale.mean()) for track in tracks],
+    )  # fmt: skip
     parameters = {
         key: {"value": value, "low": low, "high": high, "unit": unit_of(fit.law, key, scale)}
         for key, (value, low, high) in found.items()
