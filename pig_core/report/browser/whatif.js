@@ -4,13 +4,29 @@ window.pig ??= {};
 
 /** All a video's pictures as asked: places of the predicted frames, pictures of all frames, errors. */
 pig.answer = (scene, draw, video, bytes, asked) => {
-  const { input, frames, channels, size } = scene, area = size * size;
+  const { input, frames } = scene;
   const places = pig.rollout(scene, video, asked, frames - input);
   const errors = places.map((place, i) => {
-    const picture = draw(place, video.pictures[input + i]);
-    return pig.error(picture, bytes, (input + i) * area * 4, channels, area);
+    draw(place, video.pictures[input + i]);
+    return pig.errorOf(scene, draw, video, bytes, input + i);
   });
   return { places, errors, loss: errors.reduce((a, b) => a + b, 0) / errors.length };
+};
+
+/** The loss alone: nothing is kept of the pictures. */
+pig.lossOf = (scene, draw, video, bytes, asked) => {
+  const places = pig.rollout(scene, video, asked, scene.frames - scene.input);
+  return places.reduce((sum, place, i) => {
+    draw.paint(place);
+    return sum + pig.errorOf(scene, draw, video, bytes, scene.input + i);
+  }, 0) / places.length;
+};
+
+/** Squared error of what was painted last against frame t; that of a picture without objects is computed once. */
+pig.errorOf = ({ channels, size, frames }, draw, video, bytes, t) => {
+  const area = size * size;
+  video.empty ??= Float64Array.from({ length: frames }, (_, i) => pig.error(draw.empty, bytes, 4 * i * area, channels, area));
+  return draw.error(bytes, 4 * t * area, video.empty[t]);
 };
 
 /** Do `tasks`, {next, count, job(i)} each, in turn and without holding the page up, and `report` now and then. */
@@ -39,9 +55,9 @@ pig.whatif = async (root, scene) => {
     return;
   }
   const { size, input, frames, channels, videos, map: [across, upward] } = scene, area = size * size;
-  const draw = pig.drawer(scene.look), scratch = new Float32Array(channels * area);
+  const draw = pig.drawer(scene.look);
   const truthOf = await Promise.all(videos.map(video => pig.frames(video.sheet)));
-  let index = 0, answer, video, bytes, active = scene.sliders[0].name, known, seen, image, mapped, learnedLoss, visible = false;
+  let index = 0, answer, video, bytes, active = scene.sliders[0].name, known, seen, image, mapped, learnedLoss, filmed, visible = false;
   for (const each of videos) { // the input frames are reconstructed, whatever is asked
     each.pictures = Array.from({ length: frames }, () => new Float32Array(channels * area));
     each.seen.forEach((place, t) => draw(place, each.pictures[t]));
@@ -78,7 +94,8 @@ pig.whatif = async (root, scene) => {
                             xlabel: "frame", ylabel: "squared error", picked: x => clock.step(Math.round(x) - 1) });
   const paths = pig.chart({ title: "paths", label: "true paths and those asked for", xlabel: "x in pixels", ylabel: "y in pixels", square: true });
   const said = pig.make("p", { class: "pig-said" });
-  const predicted = t => pig.bytes(video.pictures[t], channels, area);
+  const picture = new Uint8ClampedArray(4 * area); // of one predicted frame: used again for each
+  const predicted = t => pig.bytes(video.pictures[t], channels, area, picture);
   const truth = t => bytes.subarray(4 * t * area, 4 * (t + 1) * area);
 
   const show = t => {
@@ -90,8 +107,9 @@ pig.whatif = async (root, scene) => {
     drawCharts(t);
   };
   const film = () => columns.forEach((t, i) => {
-    pig.put(strip, truth(t), size, i * (size + 2), 0);
-    pig.put(strip, predicted(t), size, i * (size + 2), size + 2);
+    if (t >= input || filmed !== video) pig.put(strip, predicted(t), size, i * (size + 2), size + 2);
+    if (filmed !== video) pig.put(strip, truth(t), size, i * (size + 2), 0);
+    if (i === columns.length - 1) filmed = video;
   });
   const drawCharts = t => {
     const xs = answer.errors.map((_, i) => input + 1 + i);
@@ -124,11 +142,7 @@ pig.whatif = async (root, scene) => {
                marks: scene.truth[across] ? [{ x: scene.truth[across] }, ...scene.truth[upward] ? [{ y: scene.truth[upward] }] : []] : [] });
   };
   const learned = asked();
-  const lossOf = values => {
-    const places = pig.rollout(scene, video, values, frames - input);
-    return places.reduce((sum, place, i) =>
-      sum + pig.error(draw(place, scratch), bytes, (input + i) * area * 4, channels, area), 0) / places.length;
-  };
+  const lossOf = values => pig.lossOf(scene, draw, video, bytes, values);
   const behind = pig.idle();
   const curveTask = (key, now, slider, name) => {
     const task = { key, next: 0, count: 25, x: [], y: [] };
