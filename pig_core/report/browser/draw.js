@@ -61,7 +61,7 @@ const around = (marked, wide) => {
 };
 
 /**
- * What draws the places of all objects as a picture (channels, size, size) in [0, 1].
+ * What draws the places of all objects: `paint` them, then ask for the picture's `bytes` or its `error`.
  *
  * Only pixels that an object changes are computed, all others are the background's; every buffer is used again.
  *
@@ -72,8 +72,8 @@ pig.drawer = look => {
   const sheets = pig.floats(look.sheets), background = pig.floats(look.background), place = pig.placements[look.placement];
   const area = size * size, wide = side + 2, plane = wide * wide, length = (1 + channels) * side * side;
   const rest = Math.exp(behind), nothing = Math.exp(outside), most = rest + objects * nothing;
-  const empty = background.map(value => value * rest / most); // what is seen where there is no object
-  const level = 0.25 * rest / 255; // a weight that changes a pixel by a quarter of a grey level
+  const empty = background.map(value => value * rest / most); // (channels, size, size), where there is no object
+  const level = 0.5 * rest / 255; // a weight that changes a pixel by half a grey level
   const models = Array.from({ length: objects }, (_, j) => {
     const sheet = pig.bordered(sheets.subarray(j * length, (j + 1) * length), 1 + channels, side);
     const marked = Uint8Array.from({ length: plane }, (_, at) => {
@@ -93,7 +93,7 @@ pig.drawer = look => {
   /** Mix into pixel p what a template shows at `at`, its four neighbours weighted with a to d. */
   const mix = ({ sheet, seen }, p, at, a, b, c, d) => {
     if (!seen[at]) return;
-    if (painted[p] !== painting) {
+    if (painted[p] !== painting) { // the first object here
       painted[p] = painting;
       touched[count++] = p;
       total[p] = most;
@@ -140,7 +140,7 @@ pig.drawer = look => {
       }
     }
   };
-  /** Compute the pixels that places (objects * 2, or * 3 with an angle) touch; `draw` and `draw.error` read them. */
+  /** Compute the pixels that places (objects * 2, or * 3 with an angle) touch; `bytes` and `error` read them. */
   const paint = places => {
     const numbers = places.length / objects;
     count = 0;
@@ -154,26 +154,30 @@ pig.drawer = look => {
       for (let at = touched[i]; at < channels * area; at += area) mixed[at] /= total[touched[i]];
     }
   };
-  const draw = (places, picture = new Float32Array(channels * area)) => {
-    paint(places);
-    picture.set(empty);
+  const blank = pig.bytes(empty, channels, area), [green, blue] = channels === 3 ? [area, 2 * area] : [0, 0];
+  /** What was painted last as bytes (size, size, 4). */
+  const bytes = out => {
+    out.set(blank);
     for (let i = 0; i < count; i++) {
-      for (let at = touched[i]; at < channels * area; at += area) picture[at] = mixed[at];
+      const p = touched[i];
+      out[4 * p] = 255 * mixed[p];
+      out[4 * p + 1] = 255 * mixed[p + green];
+      out[4 * p + 2] = 255 * mixed[p + blue];
     }
-    return picture;
+    return out;
   };
-  /** Squared error of what was painted last against the bytes of a frame; `without` is that of the picture without objects. */
-  const error = (bytes, offset, without) => {
+  /** Squared error of what was painted last against a frame's bytes; `without` is that of the picture without objects. */
+  const error = (frame, offset, without) => {
     let sum = without;
     for (let i = 0; i < count; i++) {
       for (let p = touched[i], at = p, byte = offset + 4 * p; at < channels * area; at += area, byte++) {
-        const truth = bytes[byte] / 255, off = mixed[at] - truth, before = empty[at] - truth;
+        const truth = frame[byte] / 255, off = mixed[at] - truth, before = empty[at] - truth;
         sum += off * off - before * before;
       }
     }
     return sum;
   };
-  return Object.assign(draw, { paint, error, empty });
+  return { paint, bytes, error, empty };
 };
 
 /** Squared error of a picture (channels, size, size) in [0, 1] against bytes (size, size, 4), summed. */
