@@ -90,7 +90,7 @@ def test_the_page_answers_as_the_package_does(task, tab, trained):
         """(root, [size, times]) => ({
             places: root.pig.answer.places.map(place => [...place]), loss: root.pig.answer.loss,
             last: [...root.querySelectorAll("canvas")[1].getContext("2d").getImageData(0, 0, size, size).data],
-            pictures: times.map(t => [...pig.bytes(root.pig.video.pictures[t], 3, size * size)]),
+            pictures: times.map(t => [...root.pig.predicted(t)]),
         })""",
         [size, times],
     )

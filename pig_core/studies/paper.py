@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
 from IPython.display import Markdown
 from matplotlib.figure import Figure
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from ..common.files import results_folder
 from ..evaluation.pictures import own_colors, tinted
 from ..model import to_video
+from ..report.labels import label_ends
 from ..report.results import coordinate_scale, curves_of, kept, load_results, successes
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..tasks import RECONS_THRESHOLD, TASKS
@@ -69,11 +69,12 @@ def course(runs: pd.DataFrame) -> Figure:
     points = pd.concat([curves_of(run).assign(seed=run.seed) for run in runs.itertuples()])
     figure, axes = plt.subplots(1, len(limits), figsize=(2.9 * len(limits), 3))
     for ax, (name, limit) in zip(axes, limits.items(), strict=True):
-        last = name == list(limits)[-1]
-        sns.lineplot(points, x="step", y=name, hue="seed", palette="colorblind", lw=1, legend=last, ax=ax)
+        for color, (seed, line) in zip(PALETTE, points.dropna(subset=name).groupby("seed"), strict=False):
+            ax.plot(line["step"], line[name], color=color, lw=1, label=f"seed {seed}")
         ax.axhline(limit, color="0.4", ls=":")
         ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if name == "recons_loss" else "")
         ax.set(yscale="log" if name.endswith("loss") else "linear")
+        label_ends(ax)
     return figure
 
 
