@@ -76,5 +76,29 @@ def tracker_errors(*tasks: str) -> float:
     return max(abs(learned[name] / true - 1) for learned, truth in pairs for name, true in truth.items())
 
 
+def noise_errors(task: str) -> pd.DataFrame:
+    """Errors in percent of constants learned from seen, true and noisy positions: columns positions, name, percent."""
+    found, truth = benchmark("noise")["result"][task], TASKS[task].truth
+    each = {kind: values if isinstance(values, list) else [values] for kind, values in found["learned"].items()}
+    return pd.DataFrame([
+        {"positions": kind, "name": name, "percent": 100 * (learned[name] / true - 1)}
+        for kind, runs in each.items() for learned in runs for name, true in truth.items()
+    ])  # fmt: skip
+
+
+def noise_table(task: str) -> Markdown:
+    """The same for people to read."""
+    rms = f"{benchmark('noise')['result'][task]['rms']:.3f} px"
+    said = {
+        "seen": f"as the model sees them ({rms} off)",
+        "true": "true",
+        "noise": f"true, with independent noise of {rms}",
+    }
+    return rows_table([
+        {"positions": said[kind], "": f"${name}$", "errors in %": ", ".join(f"{x:+.3f}" for x in part["percent"])}
+        for (kind, name), part in noise_errors(task).groupby(["positions", "name"], sort=False)
+    ])  # fmt: skip
+
+
 def _percent(error: float) -> str:
     return "not measured" if math.isnan(error) else f"{100 * error:+.2f} %"
