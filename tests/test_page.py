@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pig_core.common.errors import RunError
@@ -74,7 +75,7 @@ def test_lines_are_called_by_their_names_at_their_ends():
     ax.set_ylim(0, 2)  # later than the labels
     svg.tidy(figure)
     figure.draw_without_rendering()
-    boxes = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    boxes = {text.get_text(): Text.get_window_extent(text) for text in ax.texts}  # without what leads to them
     plt.close(figure)
     assert list(boxes) == ["seeds 0, 1", "seed 2", "seed 3", "seed 4"]
     heights = [(box.y0, box.y1) for box in boxes.values()]
