@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from ..common.errors import RunError
 from ..common.files import results_folder
-from ..report.labels import label_ends
 from .environment import DT, SIZE
 from .episodes import HELD_DEGREES
 from .experiment import by_sequences
@@ -68,7 +67,7 @@ def angles_over_time(episodes: Mapping[str, np.ndarray]) -> Figure:
         jumps = np.abs(np.diff(angle, prepend=angle[:1])) > 180  # once around: no line across the figure
         ax.plot(DT * np.arange(len(angle)), np.where(jumps, np.nan, angle), label=label)
     ax.set(xlabel="seconds", ylabel="degrees from upright", yticks=range(-180, 181, 90))
-    label_ends(ax)
+    ax.legend()
     return figure
 
 

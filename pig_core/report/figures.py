@@ -122,7 +122,7 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
     frames, found = evaluation.video[index], evaluation.output.masks[index]  # (T, C, S, S), (L+P, K, S, S)
     chosen = evenly(0, len(found), times)
     rows = {f"object {j + 1}": found[chosen, j : j + 1] for j in range(found.shape[1])}
-    figure, axes = image_grid({"frame": frames[chosen], **rows}, [f"t = {t + 1}" for t in chosen], 1.3)
+    figure, axes = image_grid({"frame": frames[chosen], **rows}, [f"frame {t + 1}" for t in chosen], 1.3)
     for column, t in zip(axes.T, chosen, strict=True):
         for ax, (x, y) in zip(column[1:], evaluation.output.positions[index, t].tolist(), strict=True):
             ax.plot(x - 0.5, y - 0.5, "+", color=PALETTE[3], ms=9)

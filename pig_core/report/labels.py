@@ -21,7 +21,7 @@ def label_ends(ax: Axes) -> None:
     for line in ax.get_lines():
         name = str(line.get_label())
         if not name.startswith("_") and (end := _end(line)) is not None:
-            ends.append((_height(ax, end), end, name, line.get_color()))
+            ends.append((_height(ax, end), end, name))
     groups: list[list[tuple]] = []
     for end in sorted(ends, key=lambda each: each[0]):
         if groups and end[0] - groups[-1][0][0] < _TOGETHER:
@@ -29,13 +29,13 @@ def label_ends(ax: Axes) -> None:
         else:
             groups.append([end])
     for group in groups:
-        height, end, _, color = group[len(group) // 2]
-        label = ax.annotate(
-            joined([name for _, _, name, _ in group]), end, (_RIGHT, height), textcoords="axes fraction", va="center",
+        height, end, _ = group[len(group) // 2]
+        ax.annotate(  # what leads to it is grey and dotted: it is no part of the line
+            joined([name for _, _, name in group]), end, (_RIGHT, height), textcoords="axes fraction", va="center",
             fontsize=SMALLEST, annotation_clip=False, gid=_MARK,
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 1.2, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "color": "0.5", "lw": 1, "ls": ":", "shrinkA": 1, "shrinkB": 1,
+                        "relpos": (0, 0.5)},
         )  # fmt: skip
-        label.wanted = height
     spread(ax)
 
 
@@ -60,12 +60,12 @@ def spread_all(figure: Figure) -> None:
 
 def spread(ax: Axes) -> None:
     """Move labels up and down until none lies over another one, each as near to its line's end as that allows."""
-    labels = sorted(_labels(ax), key=lambda label: label.wanted)
+    labels = sorted(_labels(ax), key=lambda label: _height(ax, label.xy))
     if not labels:
         return
     points = 72 * ax.get_window_extent().height / ax.get_figure().dpi
     room = _LINE_HEIGHT * labels[0].get_fontsize() / points
-    places = [min(max(label.wanted, 0), 1) for label in labels]
+    places = [min(max(_height(ax, label.xy), 0), 1) for label in labels]
     for _ in range(100):
         for i in range(len(places) - 1):
             if (missing := room - (places[i + 1] - places[i])) > 1e-6:
@@ -92,4 +92,6 @@ def _end(line: Line2D) -> tuple[float, float] | None:
 
 def _height(ax: Axes, point: tuple[float, float]) -> float:
     """How high a point lies, as a share of the chart's height."""
+    for limits in (ax.get_xlim, ax.get_ylim):
+        limits()  # brings them up to date
     return float(ax.transAxes.inverted().transform(ax.transData.transform(point))[1])

@@ -132,7 +132,7 @@ def task_title(results: pd.DataFrame) -> Markdown:
     if good.empty:
         return Markdown(f"# {task.title.capitalize()}: no seed finds the objects and predicts them")
     worst = 100 * constants_of(good)["error"].abs().groupby(constants_of(good)["name"], sort=False).max()
-    told = ", ".join(f"{name} to {two_digits(percent)} %" for name, percent in worst.items())
+    told = ", ".join(f"{name} to {two_digits(percent)}\u00a0%" for name, percent in worst.items())
     if not told:
         steps = good["rollout_rms_per_step"]
         off = max(values[-1] for values in steps)
