@@ -7,6 +7,7 @@ its thinned curves, one video with what the model made of it (``shown``), and an
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from ..common.errors import RunError
 from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write_json
 from ..common.machine import commit, provenance
+from ..data.videos import load_frames
 from ..evaluation.constants import estimate
 from ..evaluation.pictures import to_bytes
 from ..physics import Law
@@ -68,8 +70,10 @@ def keep_restarts(run: Path, into: Path) -> Path:
         RunError: if the folder holds no checkpoint.
     """
     trained, about = open_checkpoint(run / CHECKPOINT), {"commit": commit(), **provenance(torch.device("cpu"))}
+    task, config = trained.task, replace(trained.config, data_dir="")  # the run may be from another machine
+    frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps]
     path = into / "restart" / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
-    write_json(path, {"starts": restarts(trained), **about})
+    write_json(path, {"starts": restarts(trained, frames), **about})
     return path
 
 

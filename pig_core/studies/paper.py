@@ -65,14 +65,33 @@ def runs_table(runs: pd.DataFrame) -> Markdown:
 def course(runs: pd.DataFrame) -> Figure:
     """Losses and constants against the number of updates, a line per seed; dotted: threshold or true value."""
     task = TASKS[runs["task"].iloc[0]]
-    limits = {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth}
-    points = pd.concat([curves_of(run).assign(seed=run.seed) for run in runs.itertuples()])
+    lines = {f"seed {run.seed}": curves_of(run) for run in runs.itertuples()}
+    return _lines(lines, {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth})
+
+
+def restarted(seed: int, task: str = "spring_color") -> dict[str, pd.Series]:
+    """What became of a run's velocity and constants, start by start (:mod:`pig_core.studies.restart`)."""
+    path = results_folder() / "restart" / f"{task}-paper-s{seed}.json"
+    starts = json.loads(path.read_text())["starts"] if path.is_file() else {}
+    return {name: pd.Series(found, dtype=object) for name, found in starts.items()}
+
+
+def restart_course(starts: Mapping[str, pd.Series], task: str = "spring_color") -> Figure:
+    """Loss, share of predictions outside and constants against the number of updates, a line per start."""
+    limits = {"pred_loss": TASKS[task].pred_threshold, "outside": None, **TASKS[task].truth}
+    return _lines({name: pd.DataFrame(found.curves) for name, found in starts.items()}, limits)
+
+
+def _lines(curves: Mapping[str, pd.DataFrame], limits: Mapping[str, float | None]) -> Figure:
+    """A chart for each number that has a limit (dotted) or None, with a line for each curve."""
     figure, axes = plt.subplots(1, len(limits), figsize=(2.9 * len(limits), 3))
     for ax, (name, limit) in zip(axes, limits.items(), strict=True):
-        for color, (seed, line) in zip(PALETTE, points.dropna(subset=name).groupby("seed"), strict=False):
-            ax.plot(line["step"], line[name], color=color, lw=1, label=f"seed {seed}")
-        ax.axhline(limit, color="0.4", ls=":")
-        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if name == "recons_loss" else "")
+        for color, (label, points) in zip(PALETTE, curves.items(), strict=False):
+            line = points.dropna(subset=name)
+            ax.plot(line["step"], line[name], color=color, lw=1, label=label)
+        if limit is not None:
+            ax.axhline(limit, color="0.4", ls=":")
+        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if ax is axes[0] else "")
         ax.set(yscale="log" if name.endswith("loss") else "linear")
         label_ends(ax)
     return figure

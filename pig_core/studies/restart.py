@@ -5,6 +5,7 @@ pictures, by the run's own optimiser and rates. What differs is where they start
 (the network's last layer at zero), or at random; all but "kept" with constants of 1.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,6 @@ from torch import Tensor
 
 from ..common.progress import Progress
 from ..common.recorder import Session
-from ..data.videos import load_frames
 from ..model import PAIG, image_loss, to_video
 from ..runs.build import build_model
 from ..runs.trained import Trained
@@ -26,13 +26,18 @@ POINTS = 200  # of the curves that are kept
 LAST = 0.02  # share of the steps over which the last losses are averaged
 
 
-def restarts(trained: Trained, steps: int = STEPS) -> dict[str, dict[str, object]]:
-    """Every start: its "learned" constants, "pred_loss" and "outside" averaged over the last steps, and "curves"."""
-    task, config = trained.task, replace(trained.config, data_dir="")
-    frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps]
-    with torch.no_grad(), Progress("encode", 1, interval=1) as progress:
-        positions = encode_all(trained.model, config.color, frames)  # (N, L+P, K, 2)
-        progress.advance()
+def restarts(trained: Trained, frames: Tensor, steps: int = STEPS) -> dict[str, dict[str, object]]:
+    """Every start: its "learned" constants, "pred_loss" and "outside" averaged over the last steps, and "curves".
+
+    Args:
+        frames: training video, uint8 (N, L+P, H, W, 3).
+    """
+    parts, size = [], math.ceil(len(frames) / 20)
+    with Progress("encode", 20, interval=1) as progress:
+        for part in frames.split(size):
+            parts.append(encode_all(trained.model, trained.config.color, part))
+            progress.advance()
+    positions = torch.cat(parts)  # (N, L+P, K, 2)
     return {name: _trained_again(trained, name, frames, positions, steps) for name in STARTS}
 
 
