@@ -13,7 +13,7 @@ from ..report.overview import titles
 from ..report.results import constants_of
 from ..tasks import TASKS
 from .costs import benchmark
-from .tables import rows_table
+from .tables import counted, rows_table
 
 
 def signed_errors(runs: pd.DataFrame) -> pd.DataFrame:
@@ -50,6 +50,24 @@ def errors_figure(runs: pd.DataFrame) -> Figure:
     ax.set(xlabel="learned against true value, error in % (a dot is a seed)", ylabel="")
     ax.legend()
     return figure
+
+
+def found_table(runs: pd.DataFrame) -> Markdown:
+    """Which seeds of every variant found the objects, how well they see them, and the errors of their constants."""
+    errors = signed_errors(runs).groupby(["task", "variant", "seed"])["percent"].apply(lambda each: each.abs().max())
+    return rows_table([
+        {
+            "task": TASKS[task].title, "videos": variant,
+            **{met: counted(part, met) for met in ("discovered", "predicted")},
+            "position error": f"{part['position_rms'].median():.2g} px ({part['position_rms'].max():.2g})",
+            "worst constant": _of_all(errors.get((task, variant), pd.Series(dtype=float))),
+        }
+        for (task, variant), part in runs.groupby(["task", "variant"], sort=False)
+    ])  # fmt: skip
+
+
+def _of_all(errors: pd.Series) -> str:
+    return f"{errors.median():.2f} % ({errors.max():.2f})" if len(errors) else ""
 
 
 def tracker_table(improved: pd.DataFrame) -> Markdown:
