@@ -7,6 +7,7 @@ its thinned curves, one video with what the model made of it (``shown``), and an
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
 from ..state import State, fit_state
 from .measures import steps_to_discovery
-from .restart import restarts
+from .restart import STARTS, restarts
 
 POINTS = 400  # of a run's curves that are kept
 VIDEOS = 600  # fresh ones, that an explanation looks at
@@ -63,8 +64,10 @@ def keep(run: Path, into: Path, weights: bool = False) -> Path:
     return into / f"{name}.json"
 
 
-def keep_restarts(run: Path, into: Path) -> Path:
-    """Start velocity and constants of a finished run anew, in several ways; returns the path of what came out.
+def keep_restarts(run: Path, into: Path, names: Sequence[str]) -> Path:
+    """Start velocity and constants of a finished run anew, in the ways named; returns the path of what came out.
+
+    What other ways gave before stays in the file.
 
     Raises:
         RunError: if the folder holds no checkpoint.
@@ -73,7 +76,9 @@ def keep_restarts(run: Path, into: Path) -> Path:
     task, config = trained.task, replace(trained.config, data_dir="")  # the run may be from another machine
     frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps]
     path = into / "restart" / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
-    write_json(path, {"starts": restarts(trained, frames), **about})
+    for name, found in restarts(trained, frames, names).items():
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        write_json(path, before | {name: found | about})
     return path
 
 
@@ -165,8 +170,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_FOLDER")
     parser.add_argument("--into", default="", help="folder in reports/results; empty: that one itself")
     parser.add_argument("--weights", action="store_true", help="keep the weights, too")
-    parser.add_argument("--restart", action="store_true", help="start velocity and constants anew, an hour a run")
+    parser.add_argument(
+        "--restart", nargs="+", choices=STARTS, help="start velocity and constants anew, 20 minutes each"
+    )
     given = parser.parse_args(arguments)
     for run in given.runs:
         into = results_folder() / given.into
-        print(keep_restarts(run, into) if given.restart else keep(run, into, given.weights), flush=True)
+        print(keep_restarts(run, into, given.restart) if given.restart else keep(run, into, given.weights), flush=True)

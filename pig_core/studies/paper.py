@@ -72,7 +72,7 @@ def course(runs: pd.DataFrame) -> Figure:
 def restarted(seed: int, task: str = "spring_color") -> dict[str, pd.Series]:
     """What became of a run's velocity and constants, start by start (:mod:`pig_core.studies.restart`)."""
     path = results_folder() / "restart" / f"{task}-paper-s{seed}.json"
-    starts = json.loads(path.read_text())["starts"] if path.is_file() else {}
+    starts = json.loads(path.read_text()) if path.is_file() else {}
     return {name: pd.Series(found, dtype=object) for name, found in starts.items()}
 
 

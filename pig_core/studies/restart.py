@@ -6,6 +6,7 @@ pictures, by the run's own optimiser and rates. What differs is where they start
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,17 +21,21 @@ from ..runs.trained import Trained
 from ..stages import Losses, Stage, encode_all
 from ..training import run_stage
 
-STEPS, BATCH = 10_000, 20
+STEPS, BATCH = 25_000, 20  # as in the run
+KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
 STARTS = {"kept": None, "rest": ("zero", 0), **{f"random {seed}": ("random", seed) for seed in (1, 2, 3)}}
 POINTS = 200  # of the curves that are kept
 LAST = 0.02  # share of the steps over which the last losses are averaged
 
 
-def restarts(trained: Trained, frames: Tensor, steps: int = STEPS) -> dict[str, dict[str, object]]:
-    """Every start: its "learned" constants, "pred_loss" and "outside" averaged over the last steps, and "curves".
+def restarts(
+    trained: Trained, frames: Tensor, names: Sequence[str] = tuple(STARTS), steps: int = STEPS
+) -> dict[str, dict[str, object]]:
+    """Start by start its "learned" constants, "pred_loss" and "outside" averaged over the last steps, and "curves".
 
     Args:
         frames: training video, uint8 (N, L+P, H, W, 3).
+        names: of the starts.
     """
     parts, size = [], math.ceil(len(frames) / 20)
     with Progress("encode", 20, interval=1) as progress:
@@ -38,11 +43,12 @@ def restarts(trained: Trained, frames: Tensor, steps: int = STEPS) -> dict[str, 
             parts.append(encode_all(trained.model, trained.config.color, part))
             progress.advance()
     positions = torch.cat(parts)  # (N, L+P, K, 2)
-    return {name: _trained_again(trained, name, frames, positions, steps) for name in STARTS}
+    return {name: _trained_again(trained, name, frames, positions, steps) for name in names}
 
 
 def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tensor, steps: int) -> dict[str, object]:
     model, config, session = _model(trained, name), trained.config, Session()
+    steps = min(steps, KEPT_STEPS) if STARTS[name] is None else steps
     run_stage(model, config, _stage(model, trained, frames, positions, steps), session)
     points = session.curves[-max(1, round(LAST * len(session.curves))) :]
     chosen = np.unique(np.linspace(0, len(session.curves) - 1, POINTS).round().astype(int))
