@@ -171,7 +171,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--into", default="", help="folder in reports/results; empty: that one itself")
     parser.add_argument("--weights", action="store_true", help="keep the weights, too")
     parser.add_argument(
-        "--restart", nargs="+", choices=STARTS, help="start velocity and constants anew, 20 minutes each"
+        "--restart", nargs="+", choices=STARTS, help="start the velocity anew, 20 minutes each"
     )
     given = parser.parse_args(arguments)
     for run in given.runs:
