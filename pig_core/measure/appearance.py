@@ -88,6 +88,31 @@ def robust(square: np.ndarray, tau: float) -> np.ndarray:
     return square / (1 + square / tau**2)
 
 
+def _around(look: Appearance) -> np.ndarray:
+    """Pixels in which an object is compared with a frame, (m, m, 1): its own and those next to them."""
+    return ndimage.binary_dilation(look.mask > 0.1, iterations=1)[..., None]
+
+
+def differences(
+    frames: np.ndarray, index: np.ndarray, background: np.ndarray, look: Appearance, where: np.ndarray, tau: float
+) -> tuple[np.ndarray, ...]:
+    """A frame less what is drawn at positions ``where`` (n, 2), and what a step would change.
+
+    Returns:
+        residual (n, m, m, 3); its robust weights (n, m, m, 1); its change with x and with y (n, m, m, 3); its square
+        (n, m, m, 1); the frame less the background (n, m, m, 3).
+    """
+    inside = ndimage.binary_erosion(look.mask > 0.5, iterations=2)
+    weigh = np.where(inside & (inside.sum() >= 9), INSIDE, 1.0)[..., None]  # a few pixels have no inside
+    clear = (1 - look.mask)[..., None]
+    image, ix, iy = sample(frames, index, where, look.half, True)
+    behind, bx, by = sample(background[None], np.zeros(len(index), int), where, look.half, True)
+    residual = image - clear * behind - look.mask[..., None] * look.content
+    square = np.einsum("nhwc,nhwc->nhw", residual, residual)[..., None]
+    weight = weigh * _around(look) / (1 + square / tau**2) ** 2
+    return residual, weight, ix - clear * bx, iy - clear * by, square, image - behind
+
+
 def refine(
     frames: np.ndarray, index: np.ndarray, background: np.ndarray, look: Appearance, positions: np.ndarray,
     tau: float = 0.25, rounds: int = 4,
@@ -97,23 +122,14 @@ def refine(
     Returns:
         positions (n, 2), and how much of what differs from the background is explained there, (n,), at most 1.
     """
-    area = ndimage.binary_dilation(look.mask > 0.1, iterations=1)[..., None]
-    inside = ndimage.binary_erosion(look.mask > 0.5, iterations=2)
-    weigh = np.where(inside & (inside.sum() >= 9), INSIDE, 1.0)[..., None]  # a few pixels have no inside
-    clear = (1 - look.mask)[..., None]
-    drawn = look.mask[..., None] * look.content
-    where, zeros = positions.astype(float).copy(), np.zeros(len(index), int)
+    where = positions.astype(float).copy()
     for last in [False] * rounds + [True]:
-        image, ix, iy = sample(frames, index, where, look.half, True)
-        behind, bx, by = sample(background[None], zeros, where, look.half, True)
-        residual = image - clear * behind - drawn
-        square = np.einsum("nhwc,nhwc->nhw", residual, residual)[..., None]
+        residual, weight, jx, jy, square, moved = differences(frames, index, background, look, where, tau)
         if last:
+            area = _around(look)
             explained = (robust(square, tau) * area).sum((1, 2, 3))
-            moving = (robust(((image - behind) ** 2).sum(-1, keepdims=True), tau) * area).sum((1, 2, 3))
+            moving = (robust((moved**2).sum(-1, keepdims=True), tau) * area).sum((1, 2, 3))
             return where, 1 - explained / np.maximum(moving, 1e-6)
-        weight = weigh * area / (1 + square / tau**2) ** 2
-        jx, jy = ix - clear * bx, iy - clear * by
         pull = [weight * x for x in (jx, jy)]
         xx, xy, yy = (np.einsum("nhwc,nhwc->n", pull[i], x) for i, x in ((0, jx), (0, jy), (1, jy)))
         gx, gy = (np.einsum("nhwc,nhwc->n", x, residual) for x in pull)

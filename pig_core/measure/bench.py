@@ -25,12 +25,12 @@ from .simulated import bench_simulated
 COUNT = 10  # clips of each kind
 
 
-def bench(count: int = COUNT, folder: Path | None = None) -> None:
-    """Render and measure the clips of all kinds with seeds 0 ... ``count`` - 1."""
+def bench(count: int = COUNT, folder: Path | None = None, first: int = 0) -> None:
+    """Render and measure the clips of all kinds with ``count`` seeds from ``first`` on."""
     folder = folder or results_folder() / "clips"
     scratch = folder / "rendered.partial.mp4"
     with Progress("bench", count * len(KINDS), 1) as progress:
-        for seed in range(count):
+        for seed in range(first, first + count):
             for kind in KINDS:
                 path = folder / f"{kind}-s{seed}.json"
                 if not path.is_file():
@@ -89,6 +89,7 @@ def main(arguments: list[str]) -> None:
     """Measure clips of one sort."""
     parser = argparse.ArgumentParser("python -m pig_core clips", description=__doc__, allow_abbrev=False)
     parser.add_argument("--count", type=int, default=COUNT, help="rendered clips of each kind (needs mujoco and EGL)")
+    parser.add_argument("--first", type=int, default=0, help="first seed of the rendered clips")
     parser.add_argument("--simulated", action="store_true", help="single videos of the simulated tasks instead")
     parser.add_argument(
         "--real", type=Path, help="filmed clips in a folder instead, which do not come with the project"
@@ -103,4 +104,4 @@ def main(arguments: list[str]) -> None:
     elif options.real:
         bench_real(options.real, options.save_dir)
     else:
-        bench(options.count, options.save_dir)
+        bench(options.count, options.save_dir, options.first)

@@ -17,6 +17,7 @@ MOST_OFF = 0.06  # residual as a share of the travel, above which a law does not
 MARGIN = 10.0  # of the BIC by which a less simple law must be better
 PHI = np.arange(0, 0.97, 0.04)  # correlations of neighbouring residuals that are tried
 GAP = 2  # frames that may be missing or off inside a free motion
+BRIDGED = 0.2  # of the shorter of the stretches beside a longer gap, that it may last
 
 
 @dataclass
@@ -169,7 +170,7 @@ def _apart(law: ClipLaw, numbers: np.ndarray, times: np.ndarray, positions: np.n
 
 
 def _run(good: np.ndarray, first: int, last: int) -> tuple[int, int]:
-    """The longest run of good frames that overlaps first ... last; gaps of a few frames are bridged."""
+    """The longest run of good frames that overlaps first ... last; short gaps are bridged."""
     runs, start, end = [], None, None
     for i in np.flatnonzero(good):
         if end is not None and i - end > GAP + 1:
@@ -178,9 +179,22 @@ def _run(good: np.ndarray, first: int, last: int) -> tuple[int, int]:
         start, end = (i if start is None else start), i
     if start is not None:
         runs.append((start, end))
-    runs = [run for run in runs if run[1] >= first and run[0] <= last] or [(first, first)]
+    runs = [run for run in _joined(runs) if run[1] >= first and run[0] <= last] or [(first, first)]
     a, b = max(runs, key=lambda run: run[1] - run[0])
     return int(a), int(b)
+
+
+def _joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Runs with short gaps between them as one: a disturbance between two stretches that the same numbers predict."""
+    joined: list[tuple[int, int]] = []
+    for start, end in runs:
+        if joined:
+            before, last = joined[-1]
+            if start - last - 1 <= BRIDGED * min(last - before + 1, end - start + 1):
+                joined[-1] = (before, end)
+                continue
+        joined.append((start, end))
+    return joined
 
 
 def score(fit: Fit, times: np.ndarray, positions: np.ndarray, seen: np.ndarray, area: float) -> None:

@@ -15,7 +15,7 @@ from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
 from .law import LAWS, ClipLaw, family
 from .options import AUTO, Options
 from .search import Scene, starts_at
-from .track import Track, find_mover
+from .track import Track, Watch, find_mover
 from .video import Clip, read_clip
 
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
@@ -58,9 +58,11 @@ class Measurement:
         return [track.look.diameter * float(self.clip.scale.mean()) for track in self.tracks]
 
 
-def measure(options: Options) -> Measurement:
+def measure(options: Options, watch: Watch | None = None) -> Measurement:
     """Measure a clip.
 
+    Args:
+        watch: is shown what is tried while an object is looked for.
     Raises:
         DataError: if it cannot be read; MeasureError: if nothing can be measured in it.
     """
@@ -72,7 +74,7 @@ def measure(options: Options) -> Measurement:
         )
     warnings = clip.warnings + warn.of_clip(clip)
     scene = Scene.of(clip)
-    chosen = choose(options, clip, scene)
+    chosen = choose(options, clip, scene, watch)
     fit, fits, tracks, positions = chosen
     seen = _seen(tracks)
     name = options.known_constant()
@@ -80,10 +82,11 @@ def measure(options: Options) -> Measurement:
     if name:
         scale, note = _scale(fit.law, fit.law.values(fit.numbers), *name)
         warnings += [note] if note else []
-    diameters = [track.look.diameter * float(clip.scale.mean()) for track in tracks]
     found, correlation = bars(
-        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name), diameters
-    )
+        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name),
+        np.stack([track.quarters * clip.scale for track in tracks]),
+        [track.look.diameter * float(clip.scale.mean()) for track in tracks],
+    )  # fmt: skip
     parameters = {
         key: {"value": value, "low": low, "high": high, "unit": unit_of(fit.law, key, scale)}
         for key, (value, low, high) in found.items()
@@ -102,7 +105,9 @@ def measure(options: Options) -> Measurement:
     return result
 
 
-def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
+def choose(
+    options: Options, clip: Clip, scene: Scene, watch: Watch | None = None
+) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
     """The law, with its fit, that explains what moves, all fits that were tried, and the objects.
 
     The thing that moves most may be a hand: unless a law explains it well, others are followed, too, and the thing
@@ -114,7 +119,7 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
     options_found = []
     first = starts_at(clip, scene, *options.pointed()) if options.at else None
     while len(tracks) < (MOVERS if count == 1 and first is None else count):
-        track = find_mover(scene, first if not tracks else None)
+        track = find_mover(scene, first if not tracks else None, watch)
         if track is None:
             break
         print(
@@ -122,14 +127,14 @@ def choose(options: Options, clip: Clip, scene: Scene) -> tuple[Fit, list[Fit], 
             flush=True,
         )
         tracks.append(track)
+        darkness = warn.darkness(track, scene)
         scene.paint_out(track.look, track.positions)
         if len(tracks) < count:
             continue
         group = [*tracks[: count - 1], track]
         found = _explained(laws, clip, group, area)
-        shadow = warn.is_shadow(track, scene)
-        options_found.append((*found, shadow))
-        if found[0] is not None and _well(found) and not shadow:
+        options_found.append((*found, darkness))
+        if found[0] is not None and _well(found) and darkness < warn.SHADOW:
             break
     if len(tracks) < count:
         what = "nothing moves" if not tracks else f"only {len(tracks)} of {count} objects move"
@@ -185,7 +190,7 @@ def _best(found: list[tuple]) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
         )
     best = max(able, key=lambda one: one[4])
     twins = [one for one in able if warn.same_motion(one[3], best[3], one[0].used & best[0].used)]
-    return max(twins, key=lambda one: (not one[5], min(track.contrast for track in one[2])))[:4]
+    return max(twins, key=lambda one: (one[5] < warn.SHADOW, min(track.contrast for track in one[2])))[:4]
 
 
 def scaled(

@@ -115,14 +115,15 @@ def overlay(found: Measurement) -> np.ndarray:
             for a, b in itertools.pairwise(past):
                 _line(frame, a, b, PATH)
             if track.seen[t]:
-                _ring(frame, at[t, k], zoom * track.look.diameter / 2, DRAWN)
+                ring(frame, at[t, k], zoom * track.look.diameter / 2, DRAWN)
             if ahead is not None and np.isfinite(ahead[t, k]).all():
                 for radius in (0.5, 0.7):
-                    _ring(frame, ahead[t, k], zoom * track.look.diameter / 2 * radius, AHEAD)
+                    ring(frame, ahead[t, k], zoom * track.look.diameter / 2 * radius, AHEAD)
     return frames
 
 
-def _ring(frame: np.ndarray, at: np.ndarray, radius: float, color: tuple[int, int, int]) -> None:
+def ring(frame: np.ndarray, at: np.ndarray, radius: float, color: tuple[int, int, int]) -> None:
+    """Draw a ring of two pixels around ``at`` into a frame (H, W, 3) uint8."""
     for wider in (0, 1):
         _ink(frame, *circle_perimeter_aa(round(at[1]), round(at[0]), max(1, round(radius)) + wider), color)
 

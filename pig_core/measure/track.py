@@ -1,10 +1,12 @@
 """Finding what moves: looks are learned from the frames they were found in, and found again, until both agree."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .appearance import Appearance, learn, refine
+from .quarters import without_quarters
 from .search import Scene, Search, look_at, starts
 
 BLOCK = 8  # consecutive frames: only such show whether a path is smooth
@@ -15,6 +17,11 @@ SEEN = 0.35  # of what moves in a frame that a drawn object must explain to coun
 BEND = 0.3  # price of a change of velocity by one diameter a frame, as a share of a frame's gain
 SMALL = 10  # pixels across
 LARGEST = 0.15  # half of a window, as a share of the long side
+SHARP = 0.15  # intensity by which a pixel may be off until it counts less, where an object is followed to the end
+
+
+# Shown the frames (T, h, w, 3), a look, the numbers of some frames (n,), and where it was found in them (n, 2).
+Watch = Callable[[np.ndarray, Appearance, np.ndarray, np.ndarray], None]
 
 
 @dataclass
@@ -26,6 +33,7 @@ class Track:
         drawn: (T,) how much of what moves around the object is explained by drawing it, at most 1.
         seen: (T,) bool.
         score: how much this is an object: drawn well, moving smoothly and far, in contrast with the background.
+        quarters: (turns, quarters, T, 2) by how much the positions move if a quarter of the object is left out.
     """
 
     look: Appearance
@@ -34,13 +42,17 @@ class Track:
     seen: np.ndarray
     score: float
     contrast: float
+    quarters: np.ndarray
 
 
-def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = None) -> Track | None:
+def find_mover(
+    scene: Scene, first: list[tuple[int, int, int, int]] | None = None, watch: Watch | None = None
+) -> Track | None:
     """The thing that moves most like an object, through all frames; None if nothing does.
 
     Args:
         first: windows (frame, x, y, half) that the object may be in; None: wherever something moves.
+        watch: is shown every look that is tried, and where.
     """
     total = len(scene.frames)
     cap = int(LARGEST * max(scene.sides))
@@ -58,13 +70,14 @@ def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = Non
         judged.append((judge(look, few, where, drawn, scene)[0], start))
     judged.sort(key=lambda pair: -pair[0])
     search, best, tried = Searches(scene, some, cap), None, []
+    watch = watch or (lambda *_: None)
     for _, start in judged:
         if len(tried) == BEST:
             break
         if any(start[0] == t and abs(start[1] - x) + abs(start[2] - y) < half for t, x, y, half in tried):
             continue
         tried.append(start)
-        look = learned_look(scene, search, look_at(scene, start), cap)
+        look = learned_look(scene, search, look_at(scene, start), cap, watch)
         if look is None:
             continue
         where, drawn, _ = _locate(scene, search.of(look), look)
@@ -73,7 +86,9 @@ def find_mover(scene: Scene, first: list[tuple[int, int, int, int]] | None = Non
             best = score, look
     if best is None or best[0] <= 0:
         return None
-    return follow(scene, best[1])
+    track = follow(scene, best[1])
+    watch(scene.frames, track.look, np.arange(total), track.positions)
+    return track
 
 
 class Searches:
@@ -90,7 +105,7 @@ class Searches:
         return self.made[step]
 
 
-def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int) -> Appearance | None:
+def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int, watch: Watch) -> Appearance | None:
     """A look learned from the frames of ``search``; None if nothing is left of it."""
     for turn in range(ROUNDS):
         if turn in (0, 1, 3):
@@ -104,6 +119,7 @@ def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int) -> 
         if look.mask.sum() < 2:
             return None
         where = where + shift
+        watch(scene.frames, look, search.index, where)
     return look
 
 
@@ -119,11 +135,12 @@ def follow(scene: Scene, look: Appearance) -> Track:
         where.append(peaks)
         gains.append(gain)
     path = smoothest(np.concatenate(where), np.concatenate(gains), look.diameter, index)
-    positions, drawn = refine(scene.frames, index, scene.background, look, path, tau=0.15)
+    positions, drawn = refine(scene.frames, index, scene.background, look, path, tau=SHARP)
+    quarters = without_quarters(scene.frames, index, scene.background, look, positions, SHARP)
     height, width = scene.sides
     inside = ((positions > -0.5) & (positions < np.array([width, height]) - 0.5)).all(1)
     score, contrast = judge(look, index, positions, drawn, scene)
-    return Track(look, positions + look.centroid, drawn, inside & (drawn > SEEN), score, contrast)
+    return Track(look, positions + look.centroid, drawn, inside & (drawn > SEEN), score, contrast, quarters)
 
 
 def _locate(scene: Scene, search: Search, look: Appearance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,14 +1,18 @@
 """What a clip cannot tell, found before and after it was measured, each in one plain sentence."""
 
 import numpy as np
-from scipy import fft
+from scipy import fft, ndimage
 
+from .appearance import sample
 from .search import Scene
 from .track import Track
 from .video import Clip
 
 SHAKEN = 0.3  # of the frames
 SMALL = 4.0  # pixels of the file across
+SHADOW = 0.96  # darkness: shadows of rendered clips have 0.985 and more, objects 0.93 and less
+BLACK = 0.25  # of the background's light, that a shadow leaves at least
+LOOKED_AT = 40  # frames that are enough to tell a shadow
 
 
 def of_clip(clip: Clip) -> list[str]:
@@ -49,17 +53,27 @@ def shake(clip: Clip, most: int = 24) -> float:
     return float(np.mean(shifts))
 
 
-def is_shadow(track: Track, scene: Scene) -> bool:
-    """Whether an object is the background, only darker: grey, and less in contrast than most objects."""
-    inner = track.look.mask > 0.5
-    if not inner.any():
-        return False
-    x, y = track.positions[track.seen].round().astype(int).T
-    height, width = scene.sides
-    behind = scene.background[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].mean(0)
-    content = track.look.content[inner].mean(0)
-    ratio = content / np.maximum(behind, 0.02)
-    return bool((ratio < 1).all() and np.ptp(ratio) < 0.12 and ratio.min() > 0.25)
+def darkness(track: Track, scene: Scene) -> float:
+    """How much of what an object differs from the background by is the background made darker by one factor, 0 to 1.
+
+    A shadow has the background's colours and pattern wherever it goes; an object has shades and colours of its own.
+    A dark object of one grey is not told from a shadow by this.
+    """
+    look = track.look
+    index = np.flatnonzero(track.seen)
+    index = index[:: max(1, len(index) // LOOKED_AT)]
+    inner = ndimage.binary_erosion(look.mask > 0.5)
+    inner = inner if inner.sum() >= 5 else look.mask > 0.5
+    if not len(index) or not inner.any():
+        return 0.0
+    at = track.positions[index] - look.centroid
+    image = sample(scene.frames, index, at, look.half)[:, inner]
+    behind = sample(scene.background[None], np.zeros(len(index), int), at, look.half)[:, inner]
+    factor = float((image * behind).sum() / max(float((behind**2).sum()), 1e-9))
+    if not BLACK < factor < 1:
+        return 0.0
+    rest, moved = ((image - part) ** 2 for part in (factor * behind, behind))
+    return float(1 - rest.sum() / max(float(moved.sum()), 1e-9))
 
 
 def same_motion(one: np.ndarray, other: np.ndarray, frames: np.ndarray) -> bool:

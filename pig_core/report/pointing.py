@@ -14,6 +14,7 @@ from ..measure.measure import Measurement, measure
 from ..measure.options import AUTO, Options
 from ..measure.video import Clip, read_clip
 from . import measured
+from .watching import Watching
 
 POINTED, CROPPED = (230, 60, 180), 0.35  # colour of the cross; brightness of what is cropped away
 _WIDE = {"layout": widgets.Layout(width="auto", margin="2px 0"), "style": {"description_width": "6em"}}
@@ -114,7 +115,7 @@ class Pointing:
         self.output.clear_output()
         try:
             with self.output:
-                self.found = measure(self.options)
+                self.found = measure(self.options, Watching(lambda text: setattr(self.picture, "value", text)))
                 about = results.save(self.found, self.options.folder())
                 display(measured.clip_player(self.found), measured.constants_table(about))
             self.says.value = "if the ring does not stay on the object, point at it"
@@ -122,4 +123,5 @@ class Pointing:
             self.found, self.says.value = None, str(error)
         finally:
             self.go.disabled = False
+            self.draw()
         return self.found
