@@ -170,9 +170,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_FOLDER")
     parser.add_argument("--into", default="", help="folder in reports/results; empty: that one itself")
     parser.add_argument("--weights", action="store_true", help="keep the weights, too")
-    parser.add_argument(
-        "--restart", nargs="+", choices=STARTS, help="start the velocity anew, 20 minutes each"
-    )
+    parser.add_argument("--restart", nargs="+", choices=STARTS, help="start the velocity anew, 20 minutes each")
     given = parser.parse_args(arguments)
     for run in given.runs:
         into = results_folder() / given.into
