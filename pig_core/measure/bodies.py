@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from scipy.optimize import least_squares
+from torch import Tensor
 
 from ..laws import Gravity, Spring
 from ..physics import Law
@@ -30,31 +31,34 @@ class Bodies(ClipLaw):
         self.law = self.states(1.0).double()
 
     def _acceleration(self, constants: np.ndarray):
-        """Of positions (P, K, 2) in pixels, for one value of each constant."""
-        with torch.no_grad():
-            for (name, about), value in zip(self.constants.items(), constants, strict=True):
-                inner = max(value, 1e-12) / self.unit**about.length_power if about.positive else value
-                self.law.learned(name).fill_(float(np.log(inner) if about.positive else inner))
+        """Of positions (P, K, 2) in pixels, each with its own constants, (P, c)."""
+        powers = np.array([about.length_power for about in self.constants.values()])
+        inner = torch.from_numpy(constants / self.unit**powers)
+        alike = bool((inner == inner[:1]).all())
 
         def pull(pos: np.ndarray, vel: np.ndarray) -> np.ndarray:
+            pos, vel = (torch.from_numpy(np.ascontiguousarray(x)) / self.unit for x in (pos, vel))
             with torch.no_grad():
-                inner = [torch.from_numpy(np.ascontiguousarray(x)) / self.unit for x in (pos, vel)]
-                return self.law.acceleration(*inner).numpy() * self.unit
+                found = self._of_all(inner[0], pos, vel) if alike else torch.vmap(self._of_one)(inner, pos, vel)
+                return found.numpy() * self.unit
 
         return pull
 
+    def _of_one(self, constants: Tensor, pos: Tensor, vel: Tensor) -> Tensor:
+        """Acceleration (K, 2) at one state; a law takes several."""
+        return self._of_all(constants, pos[None], vel[None])[0]
+
+    def _of_all(self, constants: Tensor, pos: Tensor, vel: Tensor) -> Tensor:
+        """Acceleration (P, K, 2) at states that share their constants, (c,)."""
+        self.law.value = dict(zip(self.constants, constants.unbind(), strict=True)).get
+        return self.law.acceleration(pos, vel)
+
     def path(self, numbers, times):
         """See :class:`ClipLaw`."""
-        p, k, c = len(numbers), self.count, len(self.constants)
-        states = numbers[:, c:].reshape(p, 2, k, 2)
-        out = np.empty((p, len(times), k, 2))
-        kinds, which = np.unique(numbers[:, :c], axis=0, return_inverse=True)
+        c = len(self.constants)
+        states = numbers[:, c:].reshape(len(numbers), 2, self.count, 2)
         shortest = max(float(np.median(np.diff(times))), 1e-6) / 0.15
-        for i, constants in enumerate(kinds):
-            rows = which.ravel() == i
-            pull = self._acceleration(constants)
-            out[rows] = runge_kutta(pull, states[rows, 0], states[rows, 1], times, shortest)
-        return out
+        return runge_kutta(self._acceleration(numbers[:, :c]), states[:, 0], states[:, 1], times, shortest)
 
     def guesses(self, times, positions):
         """See :class:`ClipLaw`."""
@@ -72,7 +76,8 @@ class Bodies(ClipLaw):
         begin = np.array([about.start * self.unit**about.length_power for about in self.constants.values()])
 
         def off(logs: np.ndarray) -> np.ndarray:
-            return (self._acceleration(begin * np.exp(logs))(where, 0 * where) - force).ravel() / scale
+            constants = np.broadcast_to(begin * np.exp(logs), (len(where), len(begin)))
+            return (self._acceleration(constants)(where, 0 * where) - force).ravel() / scale
 
         scale = max(float(np.median(np.abs(force))), 1e-9)
         starts = [np.full(len(begin), x) for x in (0.0, 2.0)]
