@@ -61,15 +61,16 @@ def load_mujoco():
     return mujoco
 
 
-def render(kind: str, seed: int, seconds: float | None = None) -> Rendered:
+def render(kind: str, seed: int, seconds: float | None = None, size: tuple[int, int] = SIZE) -> Rendered:
     """A clip of a kind out of ``KINDS``; the seed decides on colours, light, camera, size and motion.
 
     Args:
         seconds: that it lasts; None: as long as the benchmark's.
+        size: width and height, pixels.
     """
     mujoco, rng = load_mujoco(), np.random.default_rng([KINDS.index(kind), seed])
     scene, truth, law, start = _BODIES[kind](rng)
-    model = mujoco.MjModel.from_xml_string(_world(rng, scene))
+    model = mujoco.MjModel.from_xml_string(_world(rng, scene, size))
     data = mujoco.MjData(model)
     data.qpos[: len(start[0])], data.qvel[: len(start[1])] = start
     mujoco.mj_forward(model, data)
@@ -78,9 +79,9 @@ def render(kind: str, seed: int, seconds: float | None = None) -> Rendered:
     steps = round(1 / FPS / model.opt.timestep)
     shots = {round(i * steps / 2 / BLUR): i for i in range(BLUR)}
     pictures, places = [], []
-    with mujoco.Renderer(model, SIZE[1], SIZE[0]) as renderer:
+    with mujoco.Renderer(model, size[1], size[0]) as renderer:
         camera = model.camera("eye")
-        focal = SIZE[1] / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
+        focal = size[1] / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
         scale = focal / abs(camera.pos[1])
         for _ in range(count):
             exposed, seen = [], []
@@ -89,7 +90,7 @@ def render(kind: str, seed: int, seconds: float | None = None) -> Rendered:
                     renderer.update_scene(data, "eye")
                     exposed.append(renderer.render().astype(np.float32))
                     offset = (data.xpos[bodies] - camera.pos) * scale
-                    seen.append(np.stack([SIZE[0] / 2 + offset[:, 0], SIZE[1] / 2 - offset[:, 2]], -1) - 0.5)
+                    seen.append(np.stack([size[0] / 2 + offset[:, 0], size[1] / 2 - offset[:, 2]], -1) - 0.5)
                 mujoco.mj_step(model, data)
             noise = rng.normal(0, 2.5, exposed[0].shape)
             pictures.append((np.mean(exposed, 0) + noise).clip(0, 255).astype(np.uint8))
@@ -103,7 +104,7 @@ def _color(rng: np.random.Generator) -> str:
     return " ".join(f"{part:.2f}" for part in color) + " 1"
 
 
-def _world(rng: np.random.Generator, scene: str) -> str:
+def _world(rng: np.random.Generator, scene: str, size: tuple[int, int]) -> str:
     """A room: a wall behind, a floor, a light that throws shadows, a camera."""
     wall = rng.uniform(0.35, 0.9, (2, 3))
     a, b = (" ".join(f"{part:.2f}" for part in shade) for shade in (wall[0], wall[0] + 0.12 * (wall[1] - 0.6)))
@@ -111,7 +112,7 @@ def _world(rng: np.random.Generator, scene: str) -> str:
     eye = f"{rng.uniform(-0.1, 0.1):.3f} {-rng.uniform(2.6, 3.4):.3f} {rng.uniform(-0.05, 0.1):.3f}"
     gravity = 0 if "<tendon>" in scene else -GRAVITY
     return f"""<mujoco><option timestep="0.00111111111111" integrator="RK4" gravity="0 0 {gravity}"/>
-    <visual><global offwidth="{SIZE[0]}" offheight="{SIZE[1]}"/>
+    <visual><global offwidth="{size[0]}" offheight="{size[1]}"/>
       <headlight ambient="0.35 0.35 0.35" diffuse="0.25 0.25 0.25"/>
       <quality shadowsize="2048"/></visual>
     <asset><texture name="wall" type="2d" builtin="checker" rgb1="{a}" rgb2="{b}" width="256" height="256"/>
