@@ -93,8 +93,8 @@ sweep-extra: $(INSTALLED)
 	$(SWEEP) --config tasks=spring_color,spring_color_half,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
 	$(SWEEP) --config tasks=3bp_color seeds=0,1,2 options=start_prior=False results=reports/results/no_prior
 
-# One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 4 hours).
-STUDY ?= without dynamics frames decoder signal datapoints with
+# One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 5 hours).
+STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _truths.*/\1\2/p' pig_core/studies/studies.py)
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 

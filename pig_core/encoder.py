@@ -24,33 +24,31 @@ class UNet(nn.Module):
     """The authors' U-Net: two 3x3 convolutions a level, poolings down, bilinear steps up, skip connections.
 
     Args:
-        channels_in, channels_out: of the image and of the logits.
+        inputs, outputs: channels of the image and of the logits.
         base: channels of the first level; each pooling doubles them.
         poolings: number of levels below the first.
         precision: of the convolutions but for the last, "float32" or "bfloat16"; what comes out is as what goes in.
     """
 
-    def __init__(
-        self, channels_in: int, channels_out: int, base: int = 8, poolings: int = 2, precision: str = "float32"
-    ):
+    def __init__(self, inputs: int, outputs: int, base: int = 8, poolings: int = 2, precision: str = "float32"):
         super().__init__()
         self.low_precision = precision == "bfloat16"
         widths = [base * 2**level for level in range(poolings + 1)]
         up = 2 * base  # channels after each upsampling, whatever the level
-        self.down = nn.ModuleList(_double_conv(i, o) for i, o in zip([channels_in, *widths], widths, strict=False))
+        self.down = nn.ModuleList(_double_conv(i, o) for i, o in zip([inputs, *widths], widths, strict=False))
         self.lift = nn.ModuleList(
             nn.Conv2d(widths[-1] if level == poolings - 1 else widths[level + 1], up, 3, padding=1)
             for level in reversed(range(poolings))
         )
         self.up = nn.ModuleList(_double_conv(up + widths[level], widths[level]) for level in reversed(range(poolings)))
-        self.head = nn.Conv2d(base, channels_out, 1)
+        self.head = nn.Conv2d(base, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to logits (N, channels_out, H, W)."""
+        """(N, inputs, H, W) to logits (N, outputs, H, W)."""
         return self.head(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, channels_in, H, W) to (N, base, H, W), what the last 1x1 convolution turns into logits."""
+        """(N, inputs, H, W) to (N, base, H, W), what the last 1x1 convolution turns into logits."""
         skips, precision = [], x.dtype
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.low_precision):
             for level, convs in enumerate(self.down):

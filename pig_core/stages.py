@@ -118,8 +118,10 @@ def encode_all(model: PAIG, color: bool, frames: Tensor, chunk: int = 20) -> Ten
     return torch.cat([model.encode(to_video(part, color))[0] for part in frames.split(chunk)])
 
 
-def dynamics_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None) -> Stage:
-    """Velocity and physics on encoded positions, forwards to the predicted frames and back to the input frames.
+def dynamics_stage(
+    model: PAIG, config: Config, frames: Tensor, actions: Tensor | None = None, positions: Tensor | None = None
+) -> Stage:
+    """Velocity and physics on encoded positions (or given ones), to the predicted frames and back to the input frames.
 
     Forwards alone k and g come out some percent high: a slightly wrong velocity and they compensate. For the same
     reason the prior of the scenes' starts is learned last, with the physics as it then is.
@@ -130,7 +132,7 @@ def dynamics_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor 
     if not steps and model.prior is None:  # fitted velocity, no constants: nothing to learn
         return Stage("dynamics", 0, groups, lambda step: {}, schedule)
     steps_in, chosen = model.input_steps, slice(config.dynamics_sequences or None)
-    positions = encode_all(model, config.color, frames[chosen])  # (N, L+P, K, 2)
+    positions = encode_all(model, config.color, frames[chosen]) if positions is None else positions  # (N, L+P, K, 2)
     model.physics.settle(positions)
     positions = model.physics.coordinates(positions)  # (N, L+P, K, D)
     actions = None if actions is None else actions[chosen]

@@ -9,9 +9,12 @@ import torch
 from pig_core.common.errors import RunError
 from pig_core.common.files import results_folder
 from pig_core.data.simulate import simulate
+from pig_core.data.videos import load_frames
 from pig_core.report.results import curves_of, load_results
+from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
-from pig_core.studies import claims, full, paper, tracker
+from pig_core.runs.trained import Trained
+from pig_core.studies import claims, full, paper, restart, tracker
 from pig_core.tasks import TASKS
 
 SPRING = TASKS["spring_color"]
@@ -120,3 +123,21 @@ def test_the_plain_tracker_measures_discs_on_black(color):
 def test_the_plain_tracker_says_where_it_is_lost():
     found = tracker.measure(TASKS["mnist_spring_color"], False, 10)
     assert (found["kept"], found["learned"]) == (0.0, {})
+
+
+def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_cannot(tiny):
+    config = tiny("spring_color", recipe="paper")
+    model = build_model(config)
+    with torch.no_grad():
+        model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: every prediction is outside
+    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = restart.restarts(Trained(config, SPRING, model), frames, steps=4)
+    assert found.keys() == restart.STARTS.keys()
+    assert found["kept"]["outside"] == 1
+    assert found["kept"]["learned"] == {"k": 1.0, "l": 1.0}  # to the bit: there is no gradient
+    rest = found["rest"]["curves"]
+    assert rest[0]["outside"] == found["rest"]["outside"] == 0  # positions seen are inside, and so is what rests there
+    assert found["rest"]["learned"]["k"] != 1
+    assert rest[0]["pred_loss"] != found["random 1"]["curves"][0]["pred_loss"]
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

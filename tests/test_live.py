@@ -1,5 +1,6 @@
 """The panels of a page that work without a kernel, in a real browser, against the package in double precision."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -8,7 +9,7 @@ from pig_core.control.learn import pendulum_config
 from pig_core.control.pendulum import PENDULUM, Pendulum
 from pig_core.decoder import PLACEMENTS, bilinear_weights
 from pig_core.laws import LAWS
-from pig_core.report import live, player
+from pig_core.report import figures, live, overview, player, svg
 from pig_core.report.browser import once
 from pig_core.report.results import load_results
 from pig_core.report.whatif import WhatIf, ask, rollout_of
@@ -46,8 +47,16 @@ def tab(trained, tmp_path_factory):
         panels = [live.what_if(each, VIDEOS, task) for task, each in trained.items()]
     panels += [player.rollout_player(spring.evaluation, VIDEOS, "spring_color")]
     panels += [live.opening(spring, 0, "k", results), live.coordinates(spring, [8, 64])]
+    drawn = [
+        figures.filmstrip(spring.evaluation, 0, group="spring_color"),
+        figures.trajectories(spring.evaluation, {"one": 0}, "spring_color"),
+        overview.decay(results.query("task == 'spring_color'"), "rollout_rms_per_step", "pixels", "spring_color"),
+    ]
     text = once('<!DOCTYPE html><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-                + "".join(panel.data for panel in panels))  # fmt: skip
+                + "".join(panel.data for panel in panels)
+                + "".join(f"<div class='{name}' style='overflow-x:auto'>{svg.html(figure)}</div>"
+                          for name, figure in zip(("strip", "paths", "errors"), drawn, strict=True)))  # fmt: skip
+    plt.close("all")
     assert text.count("pig.laws = {") == 1
     path = tmp_path_factory.mktemp("live") / "page.html"
     path.write_text(text, encoding="utf-8")
@@ -90,7 +99,7 @@ def test_the_page_answers_as_the_package_does(task, tab, trained):
         """(root, [size, times]) => ({
             places: root.pig.answer.places.map(place => [...place]), loss: root.pig.answer.loss,
             last: [...root.querySelectorAll("canvas")[1].getContext("2d").getImageData(0, 0, size, size).data],
-            pictures: times.map(t => [...pig.bytes(root.pig.video.pictures[t], 3, size * size)]),
+            pictures: times.map(t => [...root.pig.predicted(t)]),
         })""",
         [size, times],
     )
@@ -216,6 +225,84 @@ def test_one_clock_for_all_panels_of_a_video_and_nothing_moves_by_itself(tab):
     assert other.inner_text() == still
     assert player.locator(".pig-play").inner_text().endswith("play")  # less motion was asked for
     assert tab.locator(".pig output, .pig [aria-live]").count() == 0
+
+
+def middles(tab, selector):
+    """Where the elements are that a reader sees now: x and y of their middles, in pixels of the page."""
+    return tab.evaluate(
+        """selector => [...document.querySelectorAll(selector)].filter(node => node.checkVisibility()).map(node => {
+            const { x, y, width, height } = node.getBoundingClientRect();
+            return { text: node.textContent, x: x + width / 2 + scrollX, y: y + height / 2 + scrollY, height };
+        })""",
+        selector,
+    )
+
+
+def test_figures_follow_the_clock_and_are_pressed_to_move_it(tab, trained):
+    """By what a reader can see: a mark is where the numbers at the axes say that it should be."""
+    root, evaluation = tab.locator(".pig-player"), trained["spring_color"].evaluation
+    time = root.locator(".pig-time")
+    root.locator(".pig-bar input").evaluate("bar => { bar.value = 19; bar.dispatchEvent(new Event('input')); }")
+    assert time.inner_text().startswith("frame 20,")
+    numbers = {t["text"]: t for t in middles(tab, ".errors text") if t["text"] in ("10", "20")}
+    [line] = middles(tab, ".errors .pig-now")
+    assert line["x"] == pytest.approx(numbers["20"]["x"], abs=1)
+    assert line["height"] > 80
+    [frame, *_] = middles(tab, ".strip rect.pig-now")
+    titles = [t for t in middles(tab, ".strip text") if t["text"].isdigit()]
+    shown = min(titles, key=lambda t: abs(int(t["text"]) - 20))  # of the strip's frames the nearest one
+    assert frame["x"] == pytest.approx(shown["x"], abs=3)  # columns are 80 px apart
+    dots = middles(tab, ".paths .pig-now")
+    texts = [t for t in middles(tab, ".paths text") if t["text"].isdigit()]
+    lowest = max(t["y"] for t in texts)
+    across = [(int(t["text"]), t["x"]) for t in texts if t["y"] > lowest - 3]
+    left = min(t["x"] for t in texts)
+    down = [(int(t["text"]), t["y"]) for t in texts if t["x"] < left + 12 and t["y"] < lowest - 3]
+    scales = [np.polyfit(*np.transpose(ticks), 1) for ticks in (across, down)]
+    wanted = [[np.polyval(scale, x) for scale, x in zip(scales, at, strict=True)] for at in
+              evaluation.rollout[0, 19 - trained["spring_color"].model.input_steps].tolist()]  # fmt: skip
+    np.testing.assert_allclose(sorted([d["x"], d["y"]] for d in dots), sorted(wanted), atol=2)
+
+    press(tab, numbers["10"]["x"], line["y"])
+    assert time.inner_text().startswith("frame 10,")
+    assert panel(tab, "spring_color").locator(".pig-time").inner_text().startswith("frame 10,")
+    assert middles(tab, ".errors .pig-now")[0]["x"] == pytest.approx(numbers["10"]["x"], abs=1)
+    first = min(titles, key=lambda t: t["x"])
+    press(tab, first["x"], first["y"] + 60)
+    assert time.inner_text() == "frame 1, input"
+    assert middles(tab, ".errors .pig-now") == []  # of frame 1 there is no error
+    press(tab, *wanted[0])
+    assert time.inner_text().startswith("frame 20,")
+    assert panel(tab, "3bp_color").locator(".pig-time").inner_text() != time.inner_text()
+
+
+def press(tab, x, y):
+    """Press a point of the page, wherever it is scrolled to."""
+    tab.evaluate("([x, y]) => scrollTo(0, y - 300)", [x, y])
+    tab.mouse.click(x, y - tab.evaluate("scrollY"))
+
+
+def test_strip_and_paths_of_the_what_if_move_its_clock_and_a_move_of_a_slider_keeps_what_did_not_change(tab, trained):
+    root = panel(tab, "spring_color")
+    strip, paths, time = root.locator(".pig-strip"), root.locator(".pig-chart").nth(3), root.locator(".pig-time")
+    width = strip.evaluate("strip => strip.clientWidth")
+    strip.click(position={"x": 0.97 * width, "y": 5})
+    assert time.inner_text() == "frame 30, extrapolated"
+    cursor = root.locator(".pig-cursor").bounding_box()
+    box = strip.bounding_box()
+    assert cursor["x"] + cursor["width"] == pytest.approx(box["x"] + box["width"], abs=1)
+    dot = paths.locator(".pig-dot").first
+    before = dot.evaluate("dot => [dot.getAttribute('cx'), dot.getAttribute('cy')]")
+    root.get_by_label("one frame back").click()
+    box = paths.bounding_box()
+    x, y = (float(part) * box["width"] / 300 for part in before)
+    paths.click(position={"x": x, "y": y})
+    assert time.inner_text() == "frame 30, extrapolated"
+    axis = paths.locator(".pig-axis").element_handle()
+    root.locator(".pig-slider input").first.press("ArrowRight")
+    assert axis.evaluate("axis => axis.isConnected")
+    moved = dot.evaluate("dot => [dot.getAttribute('cx'), dot.getAttribute('cy')]")
+    assert moved != before
 
 
 def test_a_player_compares(tab, trained):

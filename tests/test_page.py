@@ -1,5 +1,6 @@
 """The rendered page in a real browser without a network: no request, no error, formulas drawn, buttons that work."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -7,11 +8,13 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pig_core.common.errors import RunError
 from pig_core.report import svg
-from pig_core.report.article import formulas_to_mathml
+from pig_core.report.article import formulas_to_mathml, retitle
+from pig_core.report.labels import joined, label_ends
 from pig_core.report.page import render
 from pig_core.report.player import player
 from pig_core.report.style import use_style
@@ -60,6 +63,39 @@ def test_a_figure_is_drawn_the_same_every_time_and_once_for_each_width(drawn):
     ids = [id for one in (whole, *panels) for part in one.iter() if (id := part.get("id"))]
     assert len(ids) == len(set(ids))
     assert "#666666" not in drawn  # greys follow the page
+
+
+def test_lines_are_called_by_their_names_at_their_ends():
+    """Labels lie beside the ends of their lines, none over another one, and lines that end together share one."""
+    figure, ax = plt.subplots(figsize=(5, 3))
+    for seed, end in enumerate((0, 0.001, 0.5, 0.56, 1)):
+        ax.plot([0, 1], [0.2, end], label=f"seed {seed}")
+    ax.plot([0, 1], [0, 1], label="_not told")
+    label_ends(ax)
+    ax.set_ylim(0, 2)  # later than the labels
+    svg.tidy(figure)
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): Text.get_window_extent(text) for text in ax.texts}  # without what leads to them
+    plt.close(figure)
+    assert list(boxes) == ["seeds 0, 1", "seed 2", "seed 3", "seed 4"]
+    heights = [(box.y0, box.y1) for box in boxes.values()]
+    assert all(above[0] >= below[1] for below, above in itertools.pairwise(heights))
+    ends = [ax.transData.transform((1, y))[1] for y in (0, 0.5, 0.56, 1)]
+    for (low, high), end in zip(heights, ends, strict=True):
+        assert (low + high) / 2 == pytest.approx(end, abs=high - low)
+    assert all(box.x0 > ax.get_window_extent().x1 for box in boxes.values())
+    assert all(text.get_fontsize() >= svg.SMALLEST for text in ax.texts)
+    assert joined(["seed 3", "seed 1", "seed 2"]) == "seeds 1 to 3"
+    assert joined(["k learned", "k true"]) == "k learned, k true"
+
+
+def test_a_computed_title_takes_the_place_of_the_notebooks():
+    title = new_output("display_data", {"text/markdown": "# Found: 3.99"})
+    other = new_output("display_data", {"text/markdown": "words"})
+    cells = [new_markdown_cell("# A title\n\nIntroduction."), new_code_cell("x", outputs=[title, other])]
+    retitle(cells)
+    assert cells[0].source == "# Found: 3.99\n\nIntroduction."
+    assert cells[1].outputs == [other]
 
 
 def test_a_strip_of_pictures_stays_whole():

@@ -22,7 +22,7 @@ def test_every_variant_is_a_run_that_can_start(name):
 
 
 def test_seeds_of_a_study_may_have_videos_of_their_own():
-    videos = {path: options["data_seed"] for path, options in PLANNED["videos"].runs("results")}
+    videos = {path: options["data_seed"] for path, options in STUDIES["videos"].runs("results")}
     assert videos["results/own/3bp_color-improved-s4.json"] == 5
     assert set(videos.values()) == {1, 2, 3, 4, 5}  # 0 is the set that all other runs share
     assert "data_seed" not in STUDIES["substeps"].runs("results")[0][1]

@@ -36,6 +36,18 @@ def formulas_to_mathml(markdown: str) -> str:
     return _PIECES.sub(replace, markdown)
 
 
+def retitle(cells: list[NotebookNode]) -> None:
+    """Where a cell has computed a title ("# ..."), it takes the place of the one in the notebook's text."""
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            title = output.get("data", {}).get("text/markdown", "")
+            if title.startswith("# "):
+                first = next(c for c in cells if c.cell_type == "markdown" and c.source.startswith("# "))
+                first.source = "\n".join([title.strip(), *first.source.splitlines()[1:]])
+                cell.outputs = [other for other in cell.outputs if other is not output]
+                return
+
+
 class Article(Preprocessor):
     """Turns text, tables and figures into their final HTML and moves a section's code to its end.
 

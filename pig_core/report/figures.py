@@ -15,6 +15,8 @@ from ..evaluation.pictures import frame_part, input_steps, own_colors, panels, t
 from ..model import PAIG, to_video
 from ..runs.trained import Trained
 from ..tasks import RECONS_THRESHOLD
+from .clocked import follow
+from .labels import label_ends
 from .style import LOSS_LABEL, PALETTE, evenly, image_grid, show_image
 from .whatif import WhatIf, ask, loss_along, slider_range
 
@@ -40,7 +42,7 @@ def curves(points: Curves, truth: Mapping[str, float]) -> Figure:
     for name, label in losses.items():
         if chosen := [p for p in points if name in p]:
             ax.plot([starts[p["stage"]] + p["step"] for p in chosen], [p[name] for p in chosen], label=label)
-    ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="objects are discovered")
+    ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="found below")
     ax.set(yscale="log", xlabel="step", ylabel=LOSS_LABEL, title="Loss on training batches")
     if truth:
         ax, shown = axes[0, 1], [p for p in points if p["stage"] in ("dynamics", "joint")]
@@ -51,7 +53,7 @@ def curves(points: Curves, truth: Mapping[str, float]) -> Figure:
             ax.axhline(value, color=color, ls=":", label=f"{name} true")
         ax.set(xlabel="step", ylabel="value", title="Physical parameters")
     for ax in axes[0]:
-        ax.legend()
+        label_ends(ax)
     return figure
 
 
@@ -66,31 +68,48 @@ def _stage_starts(ax: plt.Axes, points: Curves) -> dict[str, int]:
     return starts
 
 
-def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12) -> Figure:
-    """Prediction, truth and reconstruction of one test sequence at evenly spaced frames."""
+def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: str = "") -> Figure:
+    """Truth, prediction and reconstruction of one test sequence at evenly spaced frames.
+
+    Args:
+        group: of the panels whose clock the figure follows.
+    """
     rows, times = panels(evaluation, index), evenly(0, evaluation.video.shape[1], columns)
     parts = [frame_part(evaluation, t) for t in times]
-    hidden = {"prediction": "input", "truth": None, "reconstruction": "extrapolated"}
+    hidden = {"truth": None, "prediction": "input", "reconstruction": "extrapolated"}
     shown = {
         name: [None if part == without else rows[name][t] for t, part in zip(times, parts, strict=True)]
         for name, without in hidden.items()
     }
-    return image_grid(shown, [f"{t + 1}\n{part}" for t, part in zip(times, parts, strict=True)], 0.9)[0]
+    figure, axes = image_grid(shown, [f"{t + 1}\n{part}" for t, part in zip(times, parts, strict=True)], 0.9)
+    drawn = [(ax, t) for line in axes for ax, t in zip(line, times, strict=True) if ax.images]
+    follow(figure, group, pictures=drawn)
+    return figure
 
 
-def trajectories(evaluation: Evaluation, count: int = 3) -> Figure:
-    """Encoded, rolled-out and (if known) true paths of the first test sequences."""
-    count, size = min(count, len(evaluation.rollout)), evaluation.video.shape[-1]
+def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3, group: str = "") -> Figure:
+    """Encoded, rolled-out and (if known) true paths of some test sequences.
+
+    Args:
+        videos: which ones, by the names that they are called, or how many of the first.
+        group: of the panels whose clock the figure follows.
+    """
+    if isinstance(videos, int):
+        videos = {f"test video {i + 1}": i for i in range(min(videos, len(evaluation.rollout)))}
+    count, size = len(videos), evaluation.video.shape[-1]
     colors = own_colors(evaluation.video, evaluation.output.masks)
     figure, axes = plt.subplots(1, count, figsize=(3.1 * count, 3.3), squeeze=False)
-    for i, ax in enumerate(axes[0]):
+    paths = []
+    for (name, i), ax in zip(videos.items(), axes[0], strict=True):
         seen, ahead = evaluation.positions[i, : input_steps(evaluation)], evaluation.rollout[i]
         for k, color in zip(range(ahead.shape[1]), colors, strict=False):  # a baseline may know no objects
             if evaluation.truth is not None:
                 ax.plot(*evaluation.truth[i, :, k].T, color="0.75", lw=4, label="true path", zorder=1)
             ax.plot(*seen[:, k].T, "s", color=color, ms=5, label="input frames", zorder=3)
             ax.plot(*ahead[:, k].T, "o-", color=color, ms=2, lw=0.8, label="rollout", zorder=2)
-        ax.set(xlim=(0, size), ylim=(size, 0), aspect="equal", xlabel="x in pixels", title=f"test video {i + 1}")
+        ax.set(xlim=(0, size), ylim=(size, 0), aspect="equal", xlabel="x in pixels", title=name)
+        paths.append((ax, np.concatenate([seen, ahead])[..., :2]))
+    follow(figure, group, paths=paths)
     axes[0, 0].set_ylabel("y in pixels")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
@@ -103,7 +122,7 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
     frames, found = evaluation.video[index], evaluation.output.masks[index]  # (T, C, S, S), (L+P, K, S, S)
     chosen = evenly(0, len(found), times)
     rows = {f"object {j + 1}": found[chosen, j : j + 1] for j in range(found.shape[1])}
-    figure, axes = image_grid({"frame": frames[chosen], **rows}, [f"t = {t + 1}" for t in chosen], 1.3)
+    figure, axes = image_grid({"frame": frames[chosen], **rows}, [f"frame {t + 1}" for t in chosen], 1.3)
     for column, t in zip(axes.T, chosen, strict=True):
         for ax, (x, y) in zip(column[1:], evaluation.output.positions[index, t].tolist(), strict=True):
             ax.plot(x - 0.5, y - 0.5, "+", color=PALETTE[3], ms=9)

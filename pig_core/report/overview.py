@@ -15,11 +15,12 @@ from ..common.files import replacing
 from ..evaluation.pictures import panels, to_picture
 from ..runs.trained import Trained, open_task
 from ..tasks import RECONS_THRESHOLD, TASKS
+from .clocked import follow
+from .labels import label_ends
 from .results import constants_of, coordinate_scale, curves_of, per_frame
 from .style import LOSS_LABEL, PALETTE
 
 _DOTS = {"size": 6, "alpha": 0.8}  # a swarm moves dots aside until each can be seen
-_LINES = {"hue": "seed", "palette": "colorblind", "estimator": None, "lw": 1, "alpha": 0.8, "legend": False}
 
 
 def wall(trained: Sequence[Trained], index: int = 0, side: int = 152) -> np.ndarray:
@@ -79,19 +80,27 @@ def learning(results: pd.DataFrame) -> Figure:
     curves = [curves_of(run).assign(task=run.task, seed=run.seed) for run in results.itertuples()]
     figure = _panels(results, pd.concat(curves), "seconds", "recons_loss", sharey=True)
     for ax in figure.axes:
-        ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":")
+        ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="_threshold")
         ax.set(yscale="log")
+        label_ends(ax)
     figure.axes[0].set_ylabel(LOSS_LABEL)
     return figure
 
 
-def decay(results: pd.DataFrame, key: str, label: str) -> Figure:
-    """A per-frame measure over the predicted frames, a line per seed, a panel per task."""
+def decay(results: pd.DataFrame, key: str, label: str, group: str = "") -> Figure:
+    """A per-frame measure over the predicted frames, a line per seed, a panel per task.
+
+    Args:
+        group: of the panels whose clock the figure follows.
+    """
     figure = _panels(results, per_frame(results, key), "frame", "value")
     for ax, task in zip(figure.axes, map(TASKS.get, results["task"].unique()), strict=True):
         ax.axvspan(task.input_steps + 1, task.input_steps + task.pred_steps, color="0.93", zorder=0)
-        ax.set_ylim(bottom=0)
+        if key != "ssim_per_step":  # whose best is 1
+            ax.set_ylim(bottom=0)
+        label_ends(ax)
     figure.axes[0].set_ylabel(label)
+    follow(figure, group, charts=figure.axes)
     return figure
 
 
@@ -100,7 +109,11 @@ def _panels(results: pd.DataFrame, data: pd.DataFrame, x: str, y: str, sharey: b
     tasks = results["task"].unique()
     figure, axes = plt.subplots(1, len(tasks), figsize=(max(2.5 * len(tasks), 4.5), 2.8), sharey=sharey, squeeze=False)
     for ax, name in zip(axes[0], tasks, strict=True):
-        sns.lineplot(data[data["task"] == name].dropna(subset=y), x=x, y=y, ax=ax, **_LINES)
+        for color, (seed, line) in zip(
+            PALETTE, data[data["task"] == name].dropna(subset=y).groupby("seed"), strict=False
+        ):
+            ax.plot(line[x], line[y], color=color, lw=1, alpha=0.8, label=f"seed {seed}")
+        ax.set_xlabel(x)
         ax.set(title=TASKS[name].title, ylabel="")
     return figure
 

@@ -13,7 +13,7 @@ from pygments.formatters import HtmlFormatter
 
 from ..common.errors import RunError
 from ..common.files import project_root, replacing
-from .article import Article
+from .article import Article, retitle
 from .browser import once
 from .pages import bar
 
@@ -33,6 +33,7 @@ def render(notebook: Path, page: Path) -> None:
         raise RunError(f"there is no notebook {notebook}") from None
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         raise RunError(f"{notebook} is not a notebook ({error})") from error
+    retitle(content.cells)
     headings = re.findall(r"^# (.+)$", "\n".join(c.source for c in content.cells if c.cell_type == "markdown"), re.M)
     exporter = HTMLExporter(
         template_name="template",

@@ -158,10 +158,10 @@ def _label(run: pd.Series) -> str:
 def _spread(values: pd.Series) -> str:
     """Median and, in brackets, the largest; what was not finite is infinitely bad."""
     values = values.fillna(math.inf)
-    return f"{_digits(values.median())} ({_digits(values.max())})"
+    return f"{two_digits(values.median())} ({two_digits(values.max())})"
 
 
-def _digits(value: float) -> str:
+def two_digits(value: float) -> str:
     """Two significant digits, but never an exponent: 0.041, 3.3, 760."""
     return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..evaluation.pictures import to_picture
 from . import svg
+from .labels import SMALLEST
 
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
@@ -63,5 +64,5 @@ def image_grid(
             else:
                 show_image(ax, image)
     for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=svg.SMALLEST)
+        ax.set_title(title, fontsize=SMALLEST)
     return figure, axes

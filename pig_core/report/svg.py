@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import AutoLocator, LogLocator, MaxNLocator, NullFormatter
 
+from .clocked import attributes
+from .labels import SMALLEST, spread_all
+
 PHONE = 3.7  # inches, 355 px: the text column of a window of 390 px
-SMALLEST = 9.0  # points, 12 px
 _PIXELS = 96  # in an inch, by definition of CSS
 # Where neither a page nor JupyterLab says what its colours are, ink is dark and paper white.
 _COLOURS = (
@@ -61,7 +63,9 @@ def svg(figure: Figure) -> str:
     text = re.sub(r"(\d\.\d{3})\d+", r"\1", _DROPPED.sub("", file.getvalue())).replace("xlink:href", "href")
     text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><").strip()
     text = re.sub(r"#([0-9a-f]{2})\1\1(?=[;\"])", _ink, text.replace("#0173b2", "var(--blue,#0173b2)"))
-    text = text.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt;fill:var(--ink)" ', 1)
+    text = text.replace(
+        "<svg ", f'<svg{attributes(figure)} style="stroke-linejoin:round;stroke-linecap:butt;fill:var(--ink)" ', 1
+    )
     return _own_ids(text)
 
 
@@ -99,6 +103,7 @@ def tidy(figure: Figure) -> None:
         room = int(72 * figure.get_figwidth() * ax.get_position().width / (0.62 * SMALLEST * letters))
         if isinstance(ax.xaxis.get_major_locator(), AutoLocator) and len(labels) > room:
             ax.xaxis.set_major_locator(MaxNLocator(max(room - 1, 2)))
+    spread_all(figure)
 
 
 def _copy(figure: Figure) -> Figure:

@@ -10,8 +10,8 @@ from IPython.display import Markdown
 from ..common.options import SHAPING, differing
 from ..config import RECIPES, make_config
 from ..runs.checkpoint import saved_config
-from ..tasks import TASKS
-from .results import PAPER_VALUES, constants_of, coordinate_scale, successes
+from ..tasks import RECONS_THRESHOLD, TASKS
+from .results import PAPER_VALUES, constants_of, coordinate_scale, successes, two_digits
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -125,17 +125,54 @@ def task_names() -> Markdown:
     return Markdown(table(["task", "called", "objects", "law", "to be measured"], rows))
 
 
+def task_title(results: pd.DataFrame) -> Markdown:
+    """What one task's runs came to, as the title of its page."""
+    good, task = successes(results), TASKS[results["task"].iloc[0]]
+    seeds = f"on all {len(good)} seeds" if len(good) == len(results) else f"on {len(good)} of {len(results)} seeds"
+    if good.empty:
+        return Markdown(f"# {task.title.capitalize()}: no seed finds the objects and predicts them")
+    worst = 100 * constants_of(good)["error"].abs().groupby(constants_of(good)["name"], sort=False).max()
+    told = ", ".join(f"{name} to {two_digits(percent)}\u00a0%" for name, percent in worst.items())
+    if not told:
+        steps = good["rollout_rms_per_step"]
+        off = max(values[-1] for values in steps)
+        told = f"followed for {len(steps.iloc[0])} frames to {two_digits(off)} pixels"
+    return Markdown(f"# {task.title.capitalize()}: {told}, {seeds}")
+
+
+def task_table(results: pd.DataFrame) -> Markdown:
+    """One task's runs in numbers, a row for each: the median over all seeds, and the worst one."""
+    task, rows = TASKS[results["task"].iloc[0]], []
+    for name, errors in constants_of(results).groupby("name", sort=False)["error"]:
+        rows.append((f"error of ${name}$, %", 100 * errors.abs()))
+    rows += [
+        (f"reconstruction loss (found below {RECONS_THRESHOLD:g})", results["recons_loss"]),
+        (f"prediction loss (learned below {task.pred_threshold:g})", results["pred_loss"]),
+        ("extrapolation loss", results["extrap_loss"]),
+        ("training, seconds", results["train_seconds"]),
+    ]
+    lines = [
+        (name, *(two_digits(value) for value in (values.fillna(math.inf).median(), values.fillna(math.inf).max())))
+        for name, values in rows
+    ]
+    return Markdown(table([f"{len(results)} seeds", "median", "worst"], lines))
+
+
 def learned_table(results: pd.DataFrame) -> Markdown:
-    """True and learned values of one task's constants, a column per seed; empty if it has none."""
+    """True and learned values of one task's constants, a row per seed; a sentence if it has none."""
     found = constants_of(results)
     if found.empty:
         return Markdown("This task has no constant to measure.")
+    names = list(found["name"].unique())
+    truth = [part for name in names for part in (f"{found.loc[found['name'] == name, 'truth'].iloc[0]:g}", "")]
     rows = [
-        (f"${name}$", f"{part['truth'].iloc[0]:g}", *(f"{value:.4g} ({100 * error:+.2f} %)"
-         for value, error in zip(part["learned"], part["error"], strict=True)))
-        for name, part in found.groupby("name", sort=False)
+        (f"seed {seed}", *(text for value, error in zip(part["learned"], part["error"], strict=True)
+         for text in (f"{value:.4g}", f"{100 * error:+.2f} %")))
+        for seed, part in found.groupby("seed", sort=False)
     ]  # fmt: skip
-    return Markdown(table(["", "true", *(f"seed {seed}" for seed in results["seed"])], rows))
+    return Markdown(
+        table(["", *(head for name in names for head in (f"${name}$", "error"))], [("true", *truth), *rows])
+    )
 
 
 def cost_table(results: pd.DataFrame) -> Markdown:

@@ -107,3 +107,14 @@ def slider_range(value: float, points: int = 25) -> list[float]:
     """Values around a learned one: from half to twice, evenly spaced in the logarithm; around zero or less, evenly."""
     steps = [2 * i / (points - 1) - 1 for i in range(points)]  # -1 to 1
     return [value * 2**step if value > 0 else value + max(1.0, -value) * step for step in steps]
+
+
+def least_along(trained: Trained, index: int) -> dict[str, float]:
+    """Where the loss of one video is smallest, as a share of the true value: along each constant, or the speed."""
+    truth = trained.task.truth or {"speed": 1.0}
+    found = {}
+    for name, true in truth.items():
+        values = [true * (1 + percent / 100) for percent in range(-30, 31, 2)]
+        losses = loss_along(trained, index, name, values, WhatIf())
+        found[name] = values[losses.index(min(losses))] / true
+    return found

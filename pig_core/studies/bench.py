@@ -30,6 +30,7 @@ from ..data.datasets import make_all
 from ..model import video_losses
 from ..runs.build import build_model
 from ..tasks import TASKS
+from .noise import constants_and_noise
 from .paint import first_paints
 from .plain import PlainPAIG
 from .tracker import measure
@@ -170,6 +171,12 @@ def tracker() -> dict:
     return {name: {kind: measure(task, color) for kind, color in kinds.items()} for name, task in TASKS.items()}
 
 
+def noise() -> dict:
+    """What the last stage of ``improved`` makes of the positions it sees, of true ones, and of true ones with noise."""
+    torch.set_num_threads(1)
+    return {"3bp_color": constants_and_noise(TASKS["3bp_color"])}
+
+
 def report() -> dict:
     """``make report`` with everything installed, and the first paint of its pages, ms; shown by the next one."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
@@ -177,7 +184,7 @@ def report() -> dict:
     return {"seconds": seconds, "first paint": first_paints(sorted((project_root() / "reports").glob("*.html")))}
 
 
-PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, report)}
+PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, noise, report)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,11 +1,14 @@
 """Full runs, hours each: what the project keeps of one, and what makes its constants what they are.
 
 ``python -m pig_core keep RUN_FOLDER ...`` writes into reports/results, or into ``--into`` a folder in it: the result,
-its thinned curves, one video with what the model made of it (``shown``), and an explanation (``explained``).
+its thinned curves, one video with what the model made of it (``shown``), and an explanation (``explained``). With
+``--restart`` it only adds what becomes of velocity and constants that start anew (:mod:`pig_core.studies.restart`).
 """
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,8 @@ from torch import Tensor
 
 from ..common.errors import RunError
 from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write_json
-from ..common.machine import commit
+from ..common.machine import commit, provenance
+from ..data.videos import load_frames
 from ..evaluation.constants import estimate
 from ..evaluation.pictures import to_bytes
 from ..physics import Law
@@ -24,6 +28,7 @@ from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
 from ..state import State, fit_state
 from .measures import steps_to_discovery
+from .restart import STARTS, restarts
 
 POINTS = 400  # of a run's curves that are kept
 VIDEOS = 600  # fresh ones, that an explanation looks at
@@ -57,6 +62,24 @@ def keep(run: Path, into: Path, weights: bool = False) -> Path:
         save_small(into / "weights" / f"{name}.safetensors", trained.model, trained.config)
     write_json(into / f"{name}.json", metrics)
     return into / f"{name}.json"
+
+
+def keep_restarts(run: Path, into: Path, names: Sequence[str]) -> Path:
+    """Start velocity and constants of a finished run anew, in the ways named; returns the path of what came out.
+
+    What other ways gave before stays in the file.
+
+    Raises:
+        RunError: if the folder holds no checkpoint.
+    """
+    trained, about = open_checkpoint(run / CHECKPOINT), {"commit": commit(), **provenance(torch.device("cpu"))}
+    task, config = trained.task, replace(trained.config, data_dir="")  # the run may be from another machine
+    frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps]
+    path = into / "restart" / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
+    for name, found in restarts(trained, frames, names).items():
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        write_json(path, before | {name: found | about})
+    return path
 
 
 def thinned(curves: list[dict[str, object]]) -> list[dict[str, object]]:
@@ -147,6 +170,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_FOLDER")
     parser.add_argument("--into", default="", help="folder in reports/results; empty: that one itself")
     parser.add_argument("--weights", action="store_true", help="keep the weights, too")
+    parser.add_argument("--restart", nargs="+", choices=STARTS, help="start the velocity anew, 20 minutes each")
     given = parser.parse_args(arguments)
     for run in given.runs:
-        print(keep(run, results_folder() / given.into, given.weights), flush=True)
+        into = results_folder() / given.into
+        print(keep_restarts(run, into, given.restart) if given.restart else keep(run, into, given.weights), flush=True)

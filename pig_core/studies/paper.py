@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
 from IPython.display import Markdown
 from matplotlib.figure import Figure
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from ..common.files import results_folder
 from ..evaluation.pictures import own_colors, tinted
 from ..model import to_video
+from ..report.labels import label_ends
 from ..report.results import coordinate_scale, curves_of, kept, load_results, successes
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..tasks import RECONS_THRESHOLD, TASKS
@@ -65,15 +65,35 @@ def runs_table(runs: pd.DataFrame) -> Markdown:
 def course(runs: pd.DataFrame) -> Figure:
     """Losses and constants against the number of updates, a line per seed; dotted: threshold or true value."""
     task = TASKS[runs["task"].iloc[0]]
-    limits = {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth}
-    points = pd.concat([curves_of(run).assign(seed=run.seed) for run in runs.itertuples()])
+    lines = {f"seed {run.seed}": curves_of(run) for run in runs.itertuples()}
+    return _lines(lines, {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth})
+
+
+def restarted(seed: int, task: str = "spring_color") -> dict[str, pd.Series]:
+    """What became of a run's velocity and constants, start by start (:mod:`pig_core.studies.restart`)."""
+    path = results_folder() / "restart" / f"{task}-paper-s{seed}.json"
+    starts = json.loads(path.read_text()) if path.is_file() else {}
+    return {name: pd.Series(found, dtype=object) for name, found in starts.items()}
+
+
+def restart_course(starts: Mapping[str, pd.Series], task: str = "spring_color") -> Figure:
+    """Loss, share of predictions outside and constants against the number of updates, a line per start."""
+    limits = {"pred_loss": TASKS[task].pred_threshold, "outside": None, **TASKS[task].truth}
+    return _lines({name: pd.DataFrame(found.curves) for name, found in starts.items()}, limits)
+
+
+def _lines(curves: Mapping[str, pd.DataFrame], limits: Mapping[str, float | None]) -> Figure:
+    """A chart for each number that has a limit (dotted) or None, with a line for each curve."""
     figure, axes = plt.subplots(1, len(limits), figsize=(2.9 * len(limits), 3))
     for ax, (name, limit) in zip(axes, limits.items(), strict=True):
-        last = name == list(limits)[-1]
-        sns.lineplot(points, x="step", y=name, hue="seed", palette="colorblind", lw=1, legend=last, ax=ax)
-        ax.axhline(limit, color="0.4", ls=":")
-        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if name == "recons_loss" else "")
+        for color, (label, points) in zip(PALETTE, curves.items(), strict=False):
+            line = points.dropna(subset=name)
+            ax.plot(line["step"], line[name], color=color, lw=1, label=label)
+        if limit is not None:
+            ax.axhline(limit, color="0.4", ls=":")
+        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if ax is axes[0] else "")
         ax.set(yscale="log" if name.endswith("loss") else "linear")
+        label_ends(ax)
     return figure
 
 

@@ -13,7 +13,7 @@ from ..report.overview import titles
 from ..report.results import constants_of
 from ..tasks import TASKS
 from .costs import benchmark
-from .tables import rows_table
+from .tables import counted, rows_table
 
 
 def signed_errors(runs: pd.DataFrame) -> pd.DataFrame:
@@ -52,6 +52,24 @@ def errors_figure(runs: pd.DataFrame) -> Figure:
     return figure
 
 
+def found_table(runs: pd.DataFrame) -> Markdown:
+    """Which seeds of every variant found the objects, how well they see them, and the errors of their constants."""
+    errors = signed_errors(runs).groupby(["task", "variant", "seed"])["percent"].apply(lambda each: each.abs().max())
+    return rows_table([
+        {
+            "task": TASKS[task].title, "videos": variant,
+            **{met: counted(part, met) for met in ("discovered", "predicted")},
+            "position error": f"{part['position_rms'].median():.2g} px ({part['position_rms'].max():.2g})",
+            "worst constant": _of_all(errors.get((task, variant), pd.Series(dtype=float))),
+        }
+        for (task, variant), part in runs.groupby(["task", "variant"], sort=False)
+    ])  # fmt: skip
+
+
+def _of_all(errors: pd.Series) -> str:
+    return f"{errors.median():.2f} % ({errors.max():.2f})" if len(errors) else ""
+
+
 def tracker_table(improved: pd.DataFrame) -> Markdown:
     """What the plain tracker measures in colour and in grey, beside the recipe ``improved`` (median over seeds)."""
     ours, rows = constants_of(improved).groupby(["task", "name"])["error"].median(), []
@@ -74,6 +92,30 @@ def tracker_errors(*tasks: str) -> float:
     found = benchmark("tracker")["result"]
     pairs = [(found[task]["color"]["learned"], TASKS[task].truth) for task in tasks]
     return max(abs(learned[name] / true - 1) for learned, truth in pairs for name, true in truth.items())
+
+
+def noise_errors(task: str) -> pd.DataFrame:
+    """Errors in percent of constants learned from seen, true and noisy positions: columns positions, name, percent."""
+    found, truth = benchmark("noise")["result"][task], TASKS[task].truth
+    each = {kind: values if isinstance(values, list) else [values] for kind, values in found["learned"].items()}
+    return pd.DataFrame([
+        {"positions": kind, "name": name, "percent": 100 * (learned[name] / true - 1)}
+        for kind, runs in each.items() for learned in runs for name, true in truth.items()
+    ])  # fmt: skip
+
+
+def noise_table(task: str) -> Markdown:
+    """The same for people to read."""
+    rms = f"{benchmark('noise')['result'][task]['rms']:.3f} px"
+    said = {
+        "seen": f"as the model sees them ({rms} off)",
+        "true": "true",
+        "noise": f"true, with independent noise of {rms}",
+    }
+    return rows_table([
+        {"positions": said[kind], "": f"${name}$", "errors in %": ", ".join(f"{x:+.3f}" for x in part["percent"])}
+        for (kind, name), part in noise_errors(task).groupby(["positions", "name"], sort=False)
+    ])  # fmt: skip
 
 
 def _percent(error: float) -> str:

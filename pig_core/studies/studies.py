@@ -129,6 +129,13 @@ STUDIES: dict[str, Study] = {
         tasks=_MEASURED, seeds=(0, 1, 2),
     ),
     "truths_spring_color": _truths("spring_color", "k=6,l=4", "k=1.5,l=7"),
+    "videos": Study(
+        "How much do the constants scatter if every seed has videos of its own?",
+        {"own": {}}, tasks=("spring_color", "3bp_color"), own_videos=True,
+    ),
+    "grey": Study(
+        "Does it find objects that have no colour of their own?", {"grey": {"color": False}}, seeds=(0, 1, 2),
+    ),
     "with": Study(
         "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
         {"nothing": _SHORT, **{n: {**_SHORT, n: _DEFAULTS[n]} for n in CHANGES if n not in _IN_DYNAMICS}},
@@ -141,14 +148,6 @@ PLANNED: dict[str, Study] = {
     "truths_spring_color_half": _truths("spring_color_half", "k=6,l=4", "k=1.5,l=7"),
     "truths_mnist_spring_color": _truths("mnist_spring_color", "k=3,l=10", "k=1,l=14"),
     "truths_3bp_color": _truths("3bp_color", "g=40", "g=90"),
-    "videos": Study(
-        "How much do the constants scatter if every seed has videos of its own?",
-        {"own": {}}, tasks=_MEASURED, own_videos=True,
-    ),
-    "grey": Study(
-        "Does it find objects that have no colour of their own?",
-        {"grey": {"color": False}}, tasks=tuple(TASKS), seeds=(0, 1, 2),
-    ),
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def variants_table(runs: pd.DataFrame) -> Markdown:
         found = group[group["discovered"]]
         steps = pd.Series([steps_to_discovery(curves_of(run)) for run in found.itertuples()], dtype=float).dropna()
         rows.append({
-            "variant": f"`{name}`", **{met: _count(group, met) for met in ("discovered", "predicted")},
+            "variant": f"`{name}`", **{met: counted(group, met) for met in ("discovered", "predicted")},
             "steps to discovery": f"{steps.median():.0f} ({len(steps)} of {len(group)})" if len(steps) else "never",
             **_worst_errors(group),
             **{f"{loss}, median": _median(group[f"{loss}_loss"]) for loss in ("recons", "pred", "extrap")},
@@ -40,7 +40,7 @@ def variants_table(runs: pd.DataFrame) -> Markdown:
     return rows_table(rows)
 
 
-def _count(runs: pd.DataFrame, met: str) -> str:
+def counted(runs: pd.DataFrame, met: str) -> str:
     return f"{sum(runs[met])} / {len(runs)}"
 
 
@@ -99,7 +99,7 @@ def efficiency_table(runs: pd.DataFrame, tasks: Sequence[Task]) -> Markdown:
     """Largest error of each parameter and the median prediction loss for every number of training videos (variant)."""
     return rows_table([
         {
-            "task": task.title, "training videos": name, "discovered": _count(chosen, "discovered"),
+            "task": task.title, "training videos": name, "discovered": counted(chosen, "discovered"),
             **_worst_errors(chosen), "pred, median": _median(chosen["pred_loss"]),
         }
         for task in tasks

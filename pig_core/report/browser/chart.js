@@ -20,6 +20,22 @@ pig.chart = ({ title, label, xlabel, ylabel, picked, both = false, square = fals
   const svg = pig.make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label,
                                 class: "pig-chart" }, layer, heading, under, beside);
   let scale = null;
+  const drawn = []; // {tag, attributes, text, node} of what is in the layer
+  const redraw = parts => { // only what has changed: a slider move must cost little
+    parts.forEach(([tag, attributes, text = ""], i) => {
+      const old = drawn[i]?.tag === tag ? drawn[i] : { tag, attributes: {}, text: "", node: pig.make(tag) };
+      if (!drawn[i]) layer.append(old.node);
+      else if (drawn[i] !== old) drawn[i].node.replaceWith(old.node);
+      for (const name in { ...old.attributes, ...attributes }) {
+        const value = attributes[name] ?? null;
+        if (value === (old.attributes[name] ?? null)) continue;
+        if (value === null) old.node.removeAttribute(name); else old.node.setAttribute(name, value);
+      }
+      if (text !== old.text) old.node.textContent = text;
+      drawn[i] = Object.assign(old, { attributes, text });
+    });
+    for (const { node } of drawn.splice(parts.length)) node.remove();
+  };
   const axis = (low, high, log, from, to) => {
     const f = log ? Math.log : x => x, a = f(low), span = f(high) - a || 1;
     return {
@@ -51,35 +67,34 @@ pig.chart = ({ title, label, xlabel, ylabel, picked, both = false, square = fals
     const py = value => scale.y.to(Math.min(Math.max(value, Math.min(y.low, y.high)), Math.max(y.low, y.high))).toFixed(1);
     const { left, right, top, bottom } = BOX, parts = [];
     for (const { from, to } of bands) {
-      parts.push(pig.make("rect", { x: px(from), y: top, width: px(to) - px(from), height: bottom - top, class: "pig-band" }));
+      parts.push(["rect", { x: px(from), y: top, width: px(to) - px(from), height: bottom - top, class: "pig-band" }]);
     }
-    if (image) parts.push(pig.make("image", { href: image, x: left, y: top, width: right - left, height: bottom - top,
-                                              preserveAspectRatio: "none", opacity: faded ? 0.4 : 1 }));
-    parts.push(pig.make("path", { d: `M${left},${top} V${bottom} H${right}`, class: "pig-axis" }));
+    if (image) parts.push(["image", { href: image, x: left, y: top, width: right - left, height: bottom - top,
+                                      preserveAspectRatio: "none", opacity: faded ? 0.4 : 1 }]);
+    parts.push(["path", { d: `M${left},${top} V${bottom} H${right}`, class: "pig-axis" }]);
     for (const line of lines) {
       const points = Array.from(line.x, (value, i) => `${px(value)},${py(line.y[i])}`).join(" ");
-      parts.push(pig.make("polyline", { points, class: `pig-line pig-line-${line.kind}`,
-                                          style: line.color ? `stroke:${line.color}` : null }));
+      parts.push(["polyline", { points, class: `pig-line pig-line-${line.kind}`, style: line.color ? `stroke:${line.color}` : null }]);
     }
     for (const { name, ...at } of marks) {
       const [x1, x2, y1, y2] = "x" in at ? [px(at.x), px(at.x), top, bottom] : [left, right, py(at.y), py(at.y)];
-      parts.push(pig.make("line", { x1, x2, y1, y2, class: "pig-mark" }));
+      parts.push(["line", { x1, x2, y1, y2, class: "pig-mark" }]);
       if (name) {
         const late = x1 > (left + right) / 2;
-        parts.push(pig.make("text", { x: Number(x1) + (late ? -4 : 4), y: top + 10, "text-anchor": late ? "end" : "start" }, name));
+        parts.push(["text", { x: Number(x1) + (late ? -4 : 4), y: top + 10, "text-anchor": late ? "end" : "start" }, name]);
       }
     }
     for (const dot of dots) {
-      parts.push(pig.make("circle", { cx: px(dot.x), cy: py(dot.y), r: dot.small ? 2.5 : 5, class: dot.small ? "pig-trace" : "pig-dot",
-                                        style: dot.color ? `fill:${dot.color}` : null }));
+      parts.push(["circle", { cx: px(dot.x), cy: py(dot.y), r: dot.small ? 2.5 : 5, class: dot.small ? "pig-trace" : "pig-dot",
+                              style: dot.color ? `fill:${dot.color}` : null }]);
     }
     const tick = (value, place, anchor, at) =>
-      parts.push(pig.make("text", { x: place, y: at, "text-anchor": anchor }, String(Number(value.toPrecision(2)))));
+      parts.push(["text", { x: place, y: at, "text-anchor": anchor }, String(Number(value.toPrecision(2)))]);
     tick(x.low, left, "start", bottom + 16);
     tick(x.high, right, "end", bottom + 16);
     tick(y.high, left - 5, "end", top + 10);
     tick(y.low, left - 5, "end", bottom);
-    layer.replaceChildren(...parts);
+    redraw(parts);
   };
   return { svg, draw, say: text => { heading.textContent = text; }, name: text => { under.textContent = text; } };
 };

@@ -8,6 +8,18 @@ pig.drawnAt = (placement, position, sigma, size, side) => {
   return ((side - 1) / 2 - first) / change + 0.5; // pixel i has its middle at i + 1/2
 };
 
+/** A sheet (side, side), bilinearly interpolated and 0 outside, as a picture (size, size); taps for each axis. */
+const placeSheet = (sheet, side, size, across, down, out) => {
+  const wide = side + 2, padded = pig.bordered(sheet, 1, side);
+  out.fill(0);
+  for (let row = down.from; row < down.to; row++) {
+    for (let column = across.from; column < across.to; column++) {
+      const at = (down.low[row] + 1) * wide + across.low[column] + 1, line = i => across.here[column] * padded[i] + across.next[column] * padded[i + 1];
+      out[row * size + column] = down.here[row] * line(at) + down.next[row] * line(at + wide);
+    }
+  }
+};
+
 /** @param data  sizes to choose from; size, the one to begin with; radius of the discs; sigma; positions as shares */
 pig.coordinates = (root, data) => {
   const { radius, sigma } = data;
@@ -28,8 +40,8 @@ pig.coordinates = (root, data) => {
     const side = size / 2, sheet = disc(side), pixels = asked.map(at => at.map(share => share * size));
     const picture = new Float64Array(3 * size * size), layer = new Float64Array(size * size);
     pixels.forEach((at, j) => {
-      const axes = at.map(x => pig.taps(pig.placements[placement](x, sigma, size, side), side, size, true));
-      pig.placeSheet(sheet, side, size, ...axes, layer);
+      const axes = at.map(x => pig.taps(pig.placements[placement](x, sigma, size, side), side, size, true, pig.axis(size)));
+      placeSheet(sheet, side, size, ...axes, layer);
       layer.forEach((value, p) => [0, 1, 2].forEach(c => { picture[c * size * size + p] += data.colors[j][c] * value; }));
     });
     small.width = small.height = size;

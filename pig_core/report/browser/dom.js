@@ -56,27 +56,26 @@ pig.choice = (label, names, chosen) => {
 
 /**
  * Play, step, and a bar whose bands say which frames are input, predicted and extrapolated; calls `show(frame)`.
- * Bars of one `group` move together: that is the one clock of all that shows the same video.
+ * Bars of one `group` move together, and figures with them (see follow.js): that is the one clock of all that shows
+ * frames of the same time. The first of them says where to `start`.
  * Nothing starts by itself where the reader asked for less motion, or unless it is told to.
  */
-pig.clock = ({ frames, parts = [], labels, pause = 200, group = "", plays = false, show }) => {
+pig.clock = ({ frames, parts = [], labels, pause = 200, group = "", plays = false, start = 0, show }) => {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  let frame = 0, timer = null;
+  let frame = pig.now[group] ?? start, timer = null;
   const bar = pig.make("input", { type: "range", min: 0, max: frames - 1, value: 0, "aria-label": "frame" });
   const where = pig.make("span", { class: "pig-time" });
   const bands = pig.make("div", { class: "pig-bands", "aria-hidden": "true" });
   for (const { name, from, to } of parts) {
     bands.append(pig.make("span", { class: `pig-${name}`, style: `flex:${to - from}` }, name));
   }
-  const tell = () => document.dispatchEvent(new CustomEvent("pig-frame", { detail: { group, frame, from: bar } }));
-  const put = next => {
-    frame = (next + frames) % frames;
+  const say = () => {
     bar.value = frame;
     where.textContent = labels[frame];
     bar.setAttribute("aria-valuetext", labels[frame]);
-    show(frame);
   };
-  const step = (next, still = true) => { if (still) run(false); put(next); if (group) tell(); };
+  const put = next => { frame = (next + frames) % frames; say(); show(frame); };
+  const step = (next, still = true) => { if (still) run(false); put(next); if (group) pig.tell(group, frame, bar); };
   const button = pig.make("button", { type: "button", class: "pig-play", click: () => run(timer === null) });
   const run = on => {
     clearInterval(timer);
@@ -91,6 +90,8 @@ pig.clock = ({ frames, parts = [], labels, pause = 200, group = "", plays = fals
   document.addEventListener("pig-frame", ({ detail }) => {
     if (group && detail.group === group && detail.from !== bar && detail.frame < frames) { run(false); put(detail.frame); }
   });
+  say();
+  if (group && !(group in pig.now)) pig.tell(group, frame, bar);
   run(plays && !calm);
   return { node, step, put, again: () => put(frame), get frame() { return frame; } };
 };

@@ -2,16 +2,20 @@
 "use strict";
 window.pig ??= {};
 
-/** All a video's pictures as asked: places of the predicted frames, pictures of all frames, errors. */
-pig.answer = (scene, draw, video, bytes, asked) => {
-  const { input, frames, channels, size } = scene, area = size * size;
-  const places = pig.rollout(scene, video, asked, frames - input);
+/** A video as asked: places and errors of the predicted frames, and the loss. Each frame, once painted, is `shown(t)`. */
+pig.answer = ({ input, frames, channels, size, ...scene }, draw, video, bytes, asked, shown = () => {}) => {
+  const area = size * size, places = pig.rollout({ size, ...scene }, video, asked, frames - input);
+  video.empty ??= Float64Array.from({ length: frames }, (_, t) => pig.error(draw.empty, bytes, 4 * t * area, channels, area));
   const errors = places.map((place, i) => {
-    const picture = draw(place, video.pictures[input + i]);
-    return pig.error(picture, bytes, (input + i) * area * 4, channels, area);
+    draw.paint(place);
+    shown(input + i);
+    return draw.error(bytes, 4 * (input + i) * area, video.empty[input + i]);
   });
   return { places, errors, loss: errors.reduce((a, b) => a + b, 0) / errors.length };
 };
+
+/** Where the objects are in frame t: input frames are reconstructed, whatever is asked. */
+pig.placeAt = ({ input }, video, answer, t) => t < input ? video.seen[t] : answer.places[t - input];
 
 /** Do `tasks`, {next, count, job(i)} each, in turn and without holding the page up, and `report` now and then. */
 pig.idle = () => {
@@ -39,13 +43,9 @@ pig.whatif = async (root, scene) => {
     return;
   }
   const { size, input, frames, channels, videos, map: [across, upward] } = scene, area = size * size;
-  const draw = pig.drawer(scene.look), scratch = new Float32Array(channels * area);
+  const draw = pig.drawer(scene.look);
   const truthOf = await Promise.all(videos.map(video => pig.frames(video.sheet)));
   let index = 0, answer, video, bytes, active = scene.sliders[0].name, known, seen, image, mapped, learnedLoss, visible = false;
-  for (const each of videos) { // the input frames are reconstructed, whatever is asked
-    each.pictures = Array.from({ length: frames }, () => new Float32Array(channels * area));
-    each.seen.forEach((place, t) => draw(place, each.pictures[t]));
-  }
   const panels = Object.fromEntries(["truth", "prediction", "difference"].map(name =>
     [name, pig.panel(name, size, size, `${name} of the chosen frame of ${scene.title}`)]));
   const columns = pig.evenly(frames, 10);
@@ -54,6 +54,7 @@ pig.whatif = async (root, scene) => {
     "aria-label": "truth above, prediction below, at evenly spaced frames; press one to go there",
     click: event => clock.step(columns[Math.floor(columns.length * event.offsetX / strip.clientWidth)]),
   });
+  const cursor = pig.make("div", { class: "pig-cursor", style: `width:${100 * size / strip.width}%` });
   const sliders = Object.fromEntries(scene.sliders.map(about =>
     [about.name, pig.slider({ ...about, moved: () => { active = about.name; ask(); } })]));
   const curveKey = () => JSON.stringify([index, active, { ...asked(), [active]: 0 }]);
@@ -76,9 +77,14 @@ pig.whatif = async (root, scene) => {
   });
   const decay = pig.chart({ title: "error of each frame", label: "image error over the predicted frames, with the chosen frame",
                             xlabel: "frame", ylabel: "squared error", picked: x => clock.step(Math.round(x) - 1) });
-  const paths = pig.chart({ title: "paths", label: "true paths and those asked for", xlabel: "x in pixels", ylabel: "y in pixels", square: true });
+  const paths = pig.chart({ title: "paths", label: "true paths and those asked for", xlabel: "x in pixels", ylabel: "y in pixels", square: true,
+                            picked: (x, y) => clock.step(pig.nearestPlace(allPlaces(), scene.objects, x, y)) });
   const said = pig.make("p", { class: "pig-said" });
-  const predicted = t => pig.bytes(video.pictures[t], channels, area);
+  const picture = new Uint8ClampedArray(4 * area); // of one predicted frame: used again for each
+  const predicted = t => {
+    draw.paint(pig.placeAt(scene, video, answer, t));
+    return draw.bytes(picture);
+  };
   const truth = t => bytes.subarray(4 * t * area, 4 * (t + 1) * area);
 
   const show = t => {
@@ -87,12 +93,13 @@ pig.whatif = async (root, scene) => {
     pig.put(panels.truth.canvas, first, size);
     pig.put(panels.prediction.canvas, second, size);
     pig.put(panels.difference.canvas, pig.difference(first, second, 3), size);
+    cursor.style.left = `${100 * pig.nearest(columns, t) * (size + 2) / strip.width}%`;
     drawCharts(t);
   };
-  const film = () => columns.forEach((t, i) => {
-    pig.put(strip, truth(t), size, i * (size + 2), 0);
-    pig.put(strip, predicted(t), size, i * (size + 2), size + 2);
-  });
+  const film = t => { // what was painted last
+    if (columns.includes(t)) pig.put(strip, draw.bytes(picture), size, columns.indexOf(t) * (size + 2), size + 2);
+  };
+  const allPlaces = () => [...video.seen, ...answer.places];
   const drawCharts = t => {
     const xs = answer.errors.map((_, i) => input + 1 + i);
     decay.draw({
@@ -101,8 +108,7 @@ pig.whatif = async (root, scene) => {
       lines: [{ x: xs, y: answer.errors, kind: "model" }],
     });
     const track = (list, j, numbers) => ({ x: list.map(at => at[j * numbers]), y: list.map(at => at[j * numbers + 1]) });
-    const all = [...video.seen, ...answer.places];
-    const numbers = at => at.length / scene.objects;
+    const all = allPlaces(), numbers = at => at.length / scene.objects;
     const every = Array.from({ length: scene.objects }, (_, j) => j);
     paths.draw({
       x: { low: 0, high: size }, y: { low: size, high: 0 },
@@ -124,11 +130,7 @@ pig.whatif = async (root, scene) => {
                marks: scene.truth[across] ? [{ x: scene.truth[across] }, ...scene.truth[upward] ? [{ y: scene.truth[upward] }] : []] : [] });
   };
   const learned = asked();
-  const lossOf = values => {
-    const places = pig.rollout(scene, video, values, frames - input);
-    return places.reduce((sum, place, i) =>
-      sum + pig.error(draw(place, scratch), bytes, (input + i) * area * 4, channels, area), 0) / places.length;
-  };
+  const lossOf = values => pig.answer(scene, draw, video, bytes, values).loss;
   const behind = pig.idle();
   const curveTask = (key, now, slider, name) => {
     const task = { key, next: 0, count: 25, x: [], y: [] };
@@ -162,30 +164,44 @@ pig.whatif = async (root, scene) => {
   };
   const ask = () => {
     const started = performance.now();
-    answer = pig.answer(scene, draw, video, bytes, asked());
+    answer = pig.answer(scene, draw, video, bytes, asked(), film);
     said.textContent = `Squared error per predicted frame: ${pig.digits(answer.loss)} (as learned: ${pig.digits(learnedLoss)})`;
     show(clock.frame);
-    film();
     root.dataset.milliseconds = (performance.now() - started).toFixed(1); // of this move, for who measures it
     explore();
   };
   const reset = () => { for (const slider of Object.values(sliders)) slider.set(slider.start); ask(); };
-  const open = chosen => { index = chosen; video = videos[index]; bytes = truthOf[index]; learnedLoss = lossOf(learned); ask(); };
-  const clock = pig.clock({ frames, parts: scene.parts, labels: scene.labels, group: scene.group, show });
+  const open = chosen => {
+    [index, video, bytes] = [chosen, videos[chosen], truthOf[chosen]];
+    learnedLoss = lossOf(learned);
+    columns.forEach((t, i) => pig.put(strip, truth(t), size, i * (size + 2), 0));
+    video.seen.forEach((place, t) => { draw.paint(place); film(t); });
+    ask();
+  };
+  const clock = pig.clock({ frames, parts: scene.parts, labels: scene.labels, group: scene.group, start: input, show });
   root.append(
     pig.make("div", { class: "pig-tools" }, pig.choice("video", videos.map(each => each.name), open),
              pig.make("button", { type: "button", click: reset }, "as learned")),
     pig.make("div", { class: "pig-row" }, ...Object.values(panels).map(panel => panel.node)), clock.node,
-    pig.make("div", { class: "pig-sliders" }, ...Object.values(sliders).map(slider => slider.node)), said, strip,
+    pig.make("div", { class: "pig-sliders" }, ...Object.values(sliders).map(slider => slider.node)), said, pig.make("div", { class: "pig-film" }, strip, cursor),
     pig.make("div", { class: "pig-charts" }, curve.svg, map.svg, decay.svg, paths.svg),
   );
   root.tabIndex = 0;
   pig.keys(root, clock);
-  root.pig = { asked, sliders, get answer() { return answer; }, get video() { return video; }, ask };
-  clock.put(input);
+  root.pig = { asked, sliders, predicted, get answer() { return answer; }, get mapped() { return seen.next === seen.count; } };
   open(0);
   new IntersectionObserver(([{ isIntersecting }]) => { visible = isIntersecting; explore(); }).observe(root);
 };
+
+/** Which of some numbers is nearest to `value`. */
+pig.nearest = (numbers, value) =>
+  numbers.reduce((best, number, i) => Math.abs(number - value) < Math.abs(numbers[best] - value) ? i : best, 0);
+
+/** In which frame some object is nearest to a point; places as of pig.rollout, with as many numbers for each object. */
+pig.nearestPlace = (places, objects, x, y) => pig.nearest(places.map(at => {
+  const numbers = at.length / objects;
+  return Math.min(...Array.from({ length: objects }, (_, j) => Math.hypot(at[j * numbers] - x, at[j * numbers + 1] - y)));
+}), 0);
 
 /** `count` evenly spaced ones of the numbers below `n`. */
 pig.evenly = (n, count) => Array.from({ length: Math.min(n, count) }, (_, i) => Math.round(i * (n - 1) / (Math.min(n, count) - 1)));

@@ -1,0 +1,92 @@
+"""Velocity and constants that start anew behind the trained eyes of a full run: is it the velocity that fails a seed?
+
+Encoder and decoder of the run stay as they are. The velocity network and the constants are trained on the prediction's
+pictures, by the run's own optimiser and rates. What differs is where they start: as the run left them ("kept"), at rest
+(the network's last layer at zero), or at random; all but "kept" with constants of 1.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..common.progress import Progress
+from ..common.recorder import Session
+from ..model import PAIG, image_loss, to_video
+from ..runs.build import build_model
+from ..runs.trained import Trained
+from ..stages import Losses, Stage, encode_all
+from ..training import run_stage
+
+STEPS, BATCH = 25_000, 20  # as in the run
+KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
+STARTS = {"kept": None, "rest": ("zero", 0), **{f"random {seed}": ("random", seed) for seed in (1, 2, 3)}}
+POINTS = 200  # of the curves that are kept
+LAST = 0.02  # share of the steps over which the last losses are averaged
+
+
+def restarts(
+    trained: Trained, frames: Tensor, names: Sequence[str] = tuple(STARTS), steps: int = STEPS
+) -> dict[str, dict[str, object]]:
+    """Start by start its "learned" constants, "pred_loss" and "outside" averaged over the last steps, and "curves".
+
+    Args:
+        frames: training video, uint8 (N, L+P, H, W, 3).
+        names: of the starts.
+    """
+    parts, size = [], math.ceil(len(frames) / 20)
+    with Progress("encode", 20, interval=1) as progress:
+        for part in frames.split(size):
+            parts.append(encode_all(trained.model, trained.config.color, part))
+            progress.advance()
+    positions = torch.cat(parts)  # (N, L+P, K, 2)
+    return {name: _trained_again(trained, name, frames, positions, steps) for name in names}
+
+
+def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tensor, steps: int) -> dict[str, object]:
+    model, config, session = _model(trained, name), trained.config, Session()
+    steps = min(steps, KEPT_STEPS) if STARTS[name] is None else steps
+    run_stage(model, config, _stage(model, trained, frames, positions, steps), session)
+    points = session.curves[-max(1, round(LAST * len(session.curves))) :]
+    chosen = np.unique(np.linspace(0, len(session.curves) - 1, POINTS).round().astype(int))
+    numbers = ("step", "pred_loss", "outside", *model.physics.values())
+    return {
+        "learned": model.physics.values(),
+        **{number: float(np.mean([point[number] for point in points])) for number in ("pred_loss", "outside")},
+        "steps": session.step,
+        "seconds": session.seconds,
+        "curves": [{number: session.curves[i][number] for number in numbers} for i in chosen],
+    }
+
+
+def _model(trained: Trained, name: str) -> PAIG:
+    """The run's model, with velocity and constants where this start has them."""
+    config, start = trained.config, STARTS[name]
+    if start is not None:
+        config = replace(config, velocity_init=start[0], seed=start[1])
+    model, eyes = build_model(config, trained.task), trained.model.state_dict()
+    kept = {key: value for key, value in eyes.items() if start is None or key.startswith(("encoder.", "decoder."))}
+    model.load_state_dict({**model.state_dict(), **kept})
+    model.encoder.requires_grad_(False)
+    model.decoder.requires_grad_(False)
+    return model
+
+
+def _stage(model: PAIG, trained: Trained, frames: Tensor, positions: Tensor, steps: int) -> Stage:
+    config, first = trained.config, model.input_steps
+
+    def losses(step: int) -> Losses:
+        index = torch.randint(len(frames), (BATCH,), generator=torch.Generator().manual_seed(step))
+        rollout, _ = model.predict(positions[index, :first], model.pred_steps)
+        loss = image_loss(model.decode(rollout), to_video(frames[index, first:], config.color))
+        outside = ((rollout < 0) | (rollout > trained.task.image_size)).any(-1).float().mean()
+        return {"loss": loss, "pred_loss": loss, "outside": outside}
+
+    groups = [
+        {"params": list(model.velocity.parameters()), "lr": config.base_lr},
+        {"params": list(model.physics.parameters()), "lr": config.base_lr * config.physics_lr_scale},
+    ]
+    return Stage("restart", steps, groups, losses, lambda step: 0.2 if step >= 0.75 * steps else 1.0)
