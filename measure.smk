@@ -57,7 +57,7 @@ rule measure:
         str(FOLDER / "{name}" / "done"),
     params:
         folder=lambda wildcards: str(FOLDER / wildcards.name),
-        options=config.get("options", ""),
+        options=config.get("options") or "",  # an empty one comes as None
     wildcard_constraints:
         name="[^/]+",
     shell:
