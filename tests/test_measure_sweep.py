@@ -23,7 +23,8 @@ def test_a_folder_of_clips_becomes_one_table_and_goes_on_where_it_stopped(tmp_pa
     (lab / "broken.mp4").write_bytes(b"no video")
     bin_folder = Path(sys.executable).parent
     command = [str(bin_folder / "snakemake"), "-c1", "-s", str(ROOT / "measure.smk"), "--keep-going"]
-    command += ["--rerun-triggers", "input", "--config", f"videos={lab}/*.mp4", "options=", f"folder={out}"]  # as make does
+    command += ["--rerun-triggers", "input", "--config", f"videos={lab}/*.mp4", f"folder={out}"]
+    command += ["options="]  # as make gives it where there are none
     about = {"capture_output": True, "text": True, "cwd": tmp_path}
     about["env"] = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(tmp_path)}
     ran = subprocess.run(command, **about)
