@@ -132,7 +132,7 @@ def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_ca
         model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: every prediction is outside
     frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = restart.restarts(Trained(config, SPRING, model), frames, steps=4)
+    found = dict(restart.restarts(Trained(config, SPRING, model), frames, steps=4))
     assert found.keys() == restart.STARTS.keys()
     assert found["kept"]["outside"] == 1
     assert found["kept"]["learned"] == {"k": 1.0, "l": 1.0}  # to the bit: there is no gradient

@@ -131,7 +131,8 @@ def task_title(results: pd.DataFrame) -> Markdown:
     seeds = f"on all {len(good)} seeds" if len(good) == len(results) else f"on {len(good)} of {len(results)} seeds"
     if good.empty:
         return Markdown(f"# {task.title.capitalize()}: no seed finds the objects and predicts them")
-    worst = 100 * constants_of(good)["error"].abs().groupby(constants_of(good)["name"], sort=False).max()
+    errors = constants_of(good).groupby("name", sort=False)["error"]
+    worst = 100 * errors.agg(lambda each: each.abs().max())
     told = ", ".join(f"{name} to {two_digits(percent)}\u00a0%" for name, percent in worst.items())
     if not told:
         steps = good["rollout_rms_per_step"]
@@ -151,10 +152,8 @@ def task_table(results: pd.DataFrame) -> Markdown:
         ("extrapolation loss", results["extrap_loss"]),
         ("training, seconds", results["train_seconds"]),
     ]
-    lines = [
-        (name, *(two_digits(value) for value in (values.fillna(math.inf).median(), values.fillna(math.inf).max())))
-        for name, values in rows
-    ]
+    filled = [(name, values.fillna(math.inf)) for name, values in rows]  # what was not finite is infinitely bad
+    lines = [(name, two_digits(values.median()), two_digits(values.max())) for name, values in filled]
     return Markdown(table([f"{len(results)} seeds", "median", "worst"], lines))
 
 

@@ -27,7 +27,7 @@ from ..physics import Law
 from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
 from ..state import State, fit_state
-from .measures import steps_to_discovery
+from .measures import outside_share, steps_to_discovery
 from .restart import STARTS, restarts
 
 POINTS = 400  # of a run's curves that are kept
@@ -76,9 +76,9 @@ def keep_restarts(run: Path, into: Path, names: Sequence[str]) -> Path:
     task, config = trained.task, replace(trained.config, data_dir="")  # the run may be from another machine
     frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps]
     path = into / "restart" / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
-    for name, found in restarts(trained, frames, names).items():
+    for name, found in restarts(trained, frames, names):  # each is kept as soon as it has ended
         before = json.loads(path.read_text()) if path.is_file() else {}
-        write_json(path, before | {name: found | about})
+        write_json(path, before | {name: found | about | {"curves": thinned(found["curves"])}})
     return path
 
 
@@ -113,7 +113,7 @@ def explain(trained: Trained) -> dict[str, object]:
     task, model = trained.task, trained.model
     positions = torch.from_numpy(trained.evaluation.positions)  # (N, L+P, K, 2)
     rollout = torch.from_numpy(trained.evaluation.rollout)[:, : task.pred_steps]
-    outside = ((rollout < 0) | (rollout > task.image_size)).any(-1).double().mean().item()
+    outside = outside_share(rollout, task.image_size).item()
     steps, substeps, values = task.input_steps, model.physics.substeps, model.physics.values()
     step = (positions[:, steps - 1] - positions[:, steps - 2]) / task.dt
     theirs = model.state(positions[:, :steps])

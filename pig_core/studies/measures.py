@@ -29,6 +29,11 @@ def steps_to_discovery(curves: pd.DataFrame) -> float:
     return float(lengths.cumsum()[first["stage"]] - lengths[first["stage"]] + first["step"] + 1)
 
 
+def outside_share(rollout: Tensor, size: int) -> Tensor:
+    """Share of the positions (..., 2), pixels, that lie outside a picture of ``size`` pixels: a number, float64."""
+    return ((rollout < 0) | (rollout > size)).any(-1).double().mean()
+
+
 def parameter_counts(runs: pd.DataFrame) -> dict[tuple[str, str], dict[str, int]]:
     """How many numbers the models learn: (task, variant) -> "dynamics" (these alone) and "all"."""
     counts = {}

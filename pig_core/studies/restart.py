@@ -6,7 +6,7 @@ pictures, by the run's own optimiser and rates. What differs is where they start
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,18 +20,18 @@ from ..runs.build import build_model
 from ..runs.trained import Trained
 from ..stages import Losses, Stage, encode_all
 from ..training import run_stage
+from .measures import outside_share
 
 STEPS, BATCH = 25_000, 20  # as in the run
 KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
 STARTS = {"kept": None, "rest": ("zero", 0), **{f"random {seed}": ("random", seed) for seed in (1, 2, 3)}}
-POINTS = 200  # of the curves that are kept
 LAST = 0.02  # share of the steps over which the last losses are averaged
 
 
 def restarts(
     trained: Trained, frames: Tensor, names: Sequence[str] = tuple(STARTS), steps: int = STEPS
-) -> dict[str, dict[str, object]]:
-    """Start by start its "learned" constants, "pred_loss" and "outside" averaged over the last steps, and "curves".
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Start by start its name, and its "learned" constants, "pred_loss" and "outside" of the last steps, and "curves".
 
     Args:
         frames: training video, uint8 (N, L+P, H, W, 3).
@@ -43,7 +43,8 @@ def restarts(
             parts.append(encode_all(trained.model, trained.config.color, part))
             progress.advance()
     positions = torch.cat(parts)  # (N, L+P, K, 2)
-    return {name: _trained_again(trained, name, frames, positions, steps) for name in names}
+    for name in names:
+        yield name, _trained_again(trained, name, frames, positions, steps)
 
 
 def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tensor, steps: int) -> dict[str, object]:
@@ -51,14 +52,12 @@ def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tenso
     steps = min(steps, KEPT_STEPS) if STARTS[name] is None else steps
     run_stage(model, config, _stage(model, trained, frames, positions, steps), session)
     points = session.curves[-max(1, round(LAST * len(session.curves))) :]
-    chosen = np.unique(np.linspace(0, len(session.curves) - 1, POINTS).round().astype(int))
-    numbers = ("step", "pred_loss", "outside", *model.physics.values())
     return {
         "learned": model.physics.values(),
         **{number: float(np.mean([point[number] for point in points])) for number in ("pred_loss", "outside")},
         "steps": session.step,
         "seconds": session.seconds,
-        "curves": [{number: session.curves[i][number] for number in numbers} for i in chosen],
+        "curves": session.curves,
     }
 
 
@@ -82,8 +81,7 @@ def _stage(model: PAIG, trained: Trained, frames: Tensor, positions: Tensor, ste
         index = torch.randint(len(frames), (BATCH,), generator=torch.Generator().manual_seed(step))
         rollout, _ = model.predict(positions[index, :first], model.pred_steps)
         loss = image_loss(model.decode(rollout), to_video(frames[index, first:], config.color))
-        outside = ((rollout < 0) | (rollout > trained.task.image_size)).any(-1).float().mean()
-        return {"loss": loss, "pred_loss": loss, "outside": outside}
+        return {"loss": loss, "pred_loss": loss, "outside": outside_share(rollout, trained.task.image_size).float()}
 
     groups = [
         {"params": list(model.velocity.parameters()), "lr": config.base_lr},

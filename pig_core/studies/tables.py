@@ -41,6 +41,7 @@ def variants_table(runs: pd.DataFrame) -> Markdown:
 
 
 def counted(runs: pd.DataFrame, met: str) -> str:
+    """How many of the runs met a threshold ("discovered" or "predicted"), and of how many."""
     return f"{sum(runs[met])} / {len(runs)}"
 
 
