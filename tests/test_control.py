@@ -238,6 +238,9 @@ def test_from_pixels_to_a_plan(tmp_path, capsys, monkeypatch):
     assert cockpit.picture.value != before
     assert cockpit.driver.physics.values()["g"] == pytest.approx(5.0)
     assert "polyline" in cockpit.picture.value
+    before = cockpit.picture.value
+    cockpit.goal.value = 90
+    assert cockpit.picture.value != before  # the mark moves at once, while the pendulum stands still, too
     assert 'aria-label="pendulum, goal and plan"' in Cockpit(model).show().data
 
 

@@ -41,8 +41,10 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self.bar is not None:
+            if error is None:
+                self.bar.total = self.bar.n  # a loop that was left early has not failed, as a red bar would say
             self.bar.close()
 
     def due(self) -> bool:

@@ -137,6 +137,8 @@ def choose(
         if found[0] is not None and _well(found) and darkness < warn.SHADOW:
             break
     if len(tracks) < count:
+        if first and not tracks:
+            raise MeasureError(f"nothing that moves is where at={options.at} points; point at the object in its middle")
         what = "nothing moves" if not tracks else f"only {len(tracks)} of {count} objects move"
         raise MeasureError(f"{what} in this clip; set crop, start and end to where the motion is")
     return _best(options_found)

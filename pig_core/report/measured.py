@@ -131,6 +131,13 @@ def sentences(about: dict[str, object]) -> str:
     return "\n".join(lines + [f"warning: {text}" for text in about["warnings"]])
 
 
+def save(found: Measurement, folder: Path) -> dict[str, object]:
+    """Write all files and the page of a measurement into a folder; returns the content of measurement.json."""
+    about = results.save(found, folder)
+    write_page(found, about, folder / PAGE)
+    return about
+
+
 def write_page(found: Measurement, about: dict[str, object], path: Path) -> None:
     """The page of a measurement, made without a kernel."""
     use_style()
@@ -208,7 +215,6 @@ def main(arguments: list[str]) -> None:
     options = Options(**vars(parser().parse_args(arguments)))
     found = measure(options)
     folder = options.folder()
-    about = results.save(found, folder)
-    write_page(found, about, folder / PAGE)
+    about = save(found, folder)
     print(sentences(about))
     print(f"results: {folder}, page: {folder / PAGE}")
