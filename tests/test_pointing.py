@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pig_core.measure.measure import measure
 from pig_core.measure.options import Options
 from pig_core.report.pointing import Pointing
 
@@ -89,6 +90,16 @@ def test_the_object_that_is_pointed_at_is_followed(panel):
     panel.x.value, panel.y.value, panel.across.value = 79, 63, (0, 60)
     assert panel.measure() is None
     assert "outside of the picture" in panel.says.value
+
+
+def test_a_faint_thing_is_followed_beside_one_that_stands_out(tmp_path):
+    """As a shadow beside its object: wherever the faint one is drawn, the other one draws better."""
+    path = np.stack([12 + 80 * T, 12 + 70 * T**2], 1)
+    beside = path + np.array([4, 14])
+    frames = clips.frames_of(np.stack([path, beside], 1), ((0.1, 0.1, 0.4), (0.35, 0.3, 0.3)), 5, size=(80, 64))
+    x, y = beside[6]
+    options = Options(str(clips.write(tmp_path / "two.mp4", frames)), law="constant_acceleration", at=f"{T[6]},{x},{y}")
+    assert np.abs(measure(options).positions[:, 0] - beside).max() < 1
 
 
 def test_what_cannot_be_measured_is_said_beside_the_button(panel, monkeypatch):

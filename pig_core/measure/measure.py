@@ -15,7 +15,7 @@ from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
 from .law import LAWS, ClipLaw, family
 from .options import AUTO, Options
 from .search import Scene, starts_at
-from .track import Track, Watch, find_mover
+from .track import Track, Watch, find_mover, find_pointed
 from .video import Clip, read_clip
 
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
@@ -119,7 +119,7 @@ def choose(
     options_found = []
     first = starts_at(clip, scene, *options.pointed()) if options.at else None
     while len(tracks) < (MOVERS if count == 1 and first is None else count):
-        track = find_mover(scene, first if not tracks else None, watch)
+        track = find_mover(scene, watch=watch) if tracks or not first else find_pointed(scene, first, watch)
         if track is None:
             break
         print(

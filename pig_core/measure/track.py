@@ -1,5 +1,6 @@
 """Finding what moves: looks are learned from the frames they were found in, and found again, until both agree."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from .search import Scene, Search, look_at, starts
 BLOCK = 8  # consecutive frames: only such show whether a path is smooth
 JUDGED, LEARNED = 32, 96  # frames that a first look is judged by, and a look is learned from
 ROUNDS = 5
+BESIDE = 3  # things that are painted out at most to find the one that somebody points at
+REACH = 14  # pixels across, within which somebody points at an object, however small it is
 BEST = 3  # first looks that are learned on
 SEEN = 0.35  # of what moves in a frame that a drawn object must explain to count as seen
 BEND = 0.3  # price of a change of velocity by one diameter a frame, as a share of a frame's gain
@@ -89,6 +92,20 @@ def find_mover(
     track = follow(scene, best[1])
     watch(scene.frames, track.look, np.arange(total), track.positions)
     return track
+
+
+def find_pointed(scene: Scene, first: list[tuple[int, int, int, int]], watch: Watch | None = None) -> Track | None:
+    """The object in some windows (frame, x, y, half) of one place, or None.
+
+    What stands out more draws the search away, as an object does from its shadow: it is painted out, in a copy.
+    """
+    scene, (t, *place, _) = dataclasses.replace(scene, frames=scene.frames.copy()), first[0]
+    for _ in range(BESIDE):
+        track = find_mover(scene, first, watch)
+        if track is None or np.linalg.norm(track.positions[t] - place) < max(track.look.diameter, REACH) / 2:
+            return track
+        scene.paint_out(track.look, track.positions)
+    return None
 
 
 class Searches:

@@ -18,6 +18,7 @@ from .watching import Watching
 
 POINTED, CROPPED = (230, 60, 180), 0.35  # colour of the cross; brightness of what is cropped away
 ENDINGS = {".mp4", ".mov", ".avi", ".gif", ".webm", ".mkv"}  # of files that are offered beside a clip
+HINT = "A click on the picture points at the object, a drag over it crops."
 CLICK = 0.02  # of the picture that a pointer may move and still point at one place instead of marking a part
 # A click or a drag on the picture goes into a hidden text field, as where it began and ended: x, y, x, y, shares of the
 # picture. Widgets bring no other way from a picture to the kernel.
@@ -71,7 +72,10 @@ class Pointing:
         self.times = widgets.FloatRangeSlider(description="seconds", step=0.01, readout_format=".2f", **_WIDE)
         self.across = widgets.IntRangeSlider(description="crop across", **_WIDE)
         self.down = widgets.IntRangeSlider(description="crop down", **_WIDE)
-        self.point, self.pointed = widgets.Checkbox(indent=False), 0  # whether and in which frame somebody points
+        self.point, self.pointed = (
+            widgets.Checkbox(indent=False, layout=_WIDE["layout"]),
+            0,
+        )  # whether and in which frame somebody points
         self.x, self.y = (widgets.IntSlider(description=f"object {axis}", **_WIDE) for axis in "xy")
         self.picture, self.says = widgets.HTML(), widgets.HTML()
         self.told = widgets.Text(layout=widgets.Layout(display="none")).add_class("pig-told")
@@ -103,7 +107,7 @@ class Pointing:
         except PigError as error:
             self.says.value = escape(str(error))
             return
-        self.says.value, self.clip, self.point.value = "", clip, False
+        self.says.value, self.clip, self.point.value = HINT, clip, False
         # What the measurement began with is about its own clip.
         begun = self.start if self.video.value == self.start.video else Options(self.video.value)
         offered = [path for _, path in self.beside.options]
@@ -133,7 +137,7 @@ class Pointing:
     def _point(self) -> None:
         """Whoever points does so in the frame that is shown."""
         self.pointed = self.frame.value
-        self.point.description = f"point at the object (in frame {self.pointed}); a click on the picture does so, too"
+        self.point.description = f"point at the object, in frame {self.pointed}"
         self.draw()
 
     def _touched(self, told: str) -> None:
