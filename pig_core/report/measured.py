@@ -40,13 +40,20 @@ def clip_player(found: Measurement) -> HTML:
     """The clip with the drawn object, its path and the predicted last quarter."""
     frames = results.overlay(found)
     shown = np.unique(np.linspace(0, len(frames) - 1, PLAYED).round().astype(int))
-    step = max(1, round(frames.shape[2] / WIDE))
     labels = [f"{found.clip.times[t]:.2f} s, {_part(found, t)}" for t in shown]
     pause = 1000 * (found.clip.times[-1] - found.clip.times[0]) / len(shown)
     caption = (
         "The clip. Pink: where the object is drawn; blue: its path; orange: predicted from the first three quarters."
     )
-    return player(frames[shown][:, ::step, ::step], labels, caption, round(float(np.clip(pause, 30, 500))))
+    small = _smaller(frames[shown], max(1, round(frames.shape[2] / WIDE)))
+    return player(small, labels, caption, round(float(np.clip(pause, 30, 500))))
+
+
+def _smaller(frames: np.ndarray, step: int) -> np.ndarray:
+    """Means of ``step`` x ``step`` pixels; a line may be thinner than a step."""
+    height, width = (side // step * step for side in frames.shape[1:3])
+    parts = [frames[:, i:height:step, j:width:step] for i in range(step) for j in range(step)]
+    return np.mean(parts, 0).round().astype(np.uint8)
 
 
 def _part(found: Measurement, t: int) -> str:

@@ -114,6 +114,7 @@ class Pointing:
         self.beside.value = self.video.value if self.video.value in offered else None
         width, height = clip.size
         self.times.max = float(clip.times[-1])
+        self.times.readout_format = ".2f" if self.times.max < 10 else ".1f"  # there is room for two times four signs
         self.times.value = (begun.start or 0.0, begun.end or self.times.max)
         self.frame.max, self.frame.value = len(clip.frames) - 1, 0
         left, top, wide, high = begun.crop_box() or (0, 0, width, height)
