@@ -20,9 +20,9 @@ from pig_core.measure import bodies, video, warn
 from pig_core.measure.bench import judged
 from pig_core.measure.collisions import TwoPendulums
 from pig_core.measure.errorbars import bars
-from pig_core.measure.fit import fit_law, simplest, solve
+from pig_core.measure.fit import fit_law, refused_rival, simplest, solve
 from pig_core.measure.law import LAWS, ClipLaw, register
-from pig_core.measure.measure import measure
+from pig_core.measure.measure import measure, predict_last_quarter
 from pig_core.measure.options import Options
 from pig_core.measure.rendered import load_mujoco, render
 from pig_core.measure.straight import ConstantAcceleration
@@ -123,25 +123,40 @@ def choices():
                 simpler = next((fit for fit in fits if fit.law.name == law.refines), None)
                 fits.append(fit_law(law(), times, path, seen, AREA, simpler))
         best = simplest(fits)
-        found[name] = best, bars(best, times, path, best.law.values)[0], truth
+        assert refused_rival(fits, best) is None
+        ahead = predict_last_quarter(best, times, path) - path
+        found[name] = best, bars(best, times, path, best.law.values)[0], truth, ahead[-1]
     return found
 
 
 @pytest.mark.parametrize("name", MOVING)
 def test_the_right_law_is_chosen(name, choices):
-    best, found, truth = choices[name]
+    best, found, truth, ahead = choices[name]
     assert best.law.name == name
     assert not best.used[:2].any()
     assert best.used.sum() >= 32
+    assert np.abs(ahead).max() < 5  # pixels, a quarter of the clip after what it was predicted from
     for constant, value in truth.items():
         within = 0.05 if constant == "drag" else 0.02  # drag moves this track by a few pixels only
         assert found[constant][0] == pytest.approx(value, rel=within, abs=0 if value else 1.5)
 
 
+def test_a_swing_of_which_too_little_is_seen_is_not_passed_over_in_silence(rng):
+    """0.4 of a period fits a pendulum only; constant acceleration is chosen, and that cannot be left uncommented."""
+    times = np.arange(15) / 25
+    path = clips.pendulum(times) + rng.normal(0, 0.05, (15, 1, 2))
+    fits = [fit_law(law(), times, path, np.ones(15, bool), AREA) for law in (LAWS["pendulum"], ConstantAcceleration)]
+    best = simplest(fits)
+    assert best.law.name == "constant_acceleration"
+    rival = refused_rival(fits, best)
+    assert rival.law.name == "pendulum"
+    assert "of a period is seen" in rival.refused
+
+
 def test_the_bars_of_the_chosen_laws_cover_the_truth(choices):
     """Nominal 95 %: of these nine one may miss, and by less than another half-width."""
     off = []
-    for _, found, truth in choices.values():
+    for _, found, truth, _ in choices.values():
         for constant, value in truth.items():
             middle, low, high = found[constant]
             off.append(abs(value - middle) / ((high - low) / 2))
@@ -314,6 +329,12 @@ def test_a_shaken_camera_is_warned_of_and_a_steady_one_is_not(rng):
     assert warn.of_clip(steady) == []
 
 
+def test_objects_that_cover_each_other_are_counted():
+    paths = np.array([[[0, 0], [9, 0], [50, 50]], [[0, 0], [7, 0], [50, 50]], [[0, 0], [30, 0], [50, 50]]], float)
+    assert warn.overlapping(paths, [6, 10, 4]) == 1
+    assert warn.overlapping(paths[:, :1], [6]) == 0
+
+
 @pytest.mark.parametrize("kind", ["png", "mov", "gif"])
 def test_what_is_transparent_is_white_and_said(kind, tmp_path):
     discs = clips.frames_of(np.array([[[20.0 + 5 * i, 60.0]] for i in range(6)]), noise=0)
@@ -384,6 +405,7 @@ def _silence(path):
         ("two.mp4", 2, "2 frames are too few"),
         ("still.mp4", np.full((12, 1, 2), 60.0), "in this clip; set crop, start and end"),
         ("wandering.mp4", "random", "no law explains what moves here"),
+        ("pictures", "folder", "0.png is not a picture"),
     ],
 )
 def test_what_cannot_be_measured_ends_in_one_sentence_and_touches_nothing(name, content, says, tmp_path, capsys):
@@ -394,18 +416,23 @@ def test_what_cannot_be_measured_ends_in_one_sentence_and_touches_nothing(name, 
         video.write_bytes(content)
     elif callable(content):
         content(video)
+    elif isinstance(content, str) and content == "folder":
+        video.mkdir()
+        (video / "0.png").write_bytes(b"no picture")
     elif content is not None:
         rng = np.random.default_rng(0)
         if isinstance(content, int):
             content = np.array([[[40.0, 60.0]], [[60.0, 60.0]]])[:content]
         elif isinstance(content, str):
             content = rng.uniform(15, 105, (24, 1, 2))
-        clips.write(video, clips.frames_of(content))
+        clips.write(video, clips.frames_of(content), aspect=2)
     from pig_core.__main__ import main as program
 
-    assert program(["measure", str(video), "--save_dir", str(out)]) == 2
+    assert program(["measure", str(video), "--save_dir", str(out), "--fps", "25"]) == 2
     error = capsys.readouterr().err
     assert says in error
+    if "law" in says:
+        assert "pixels are not square" in error  # what was noticed before may be the reason
     assert error.count("\n") == 1
     assert [file.name for file in out.iterdir()] == ["measurement.json"]
     assert (out / "measurement.json").read_text() == "earlier"
@@ -458,6 +485,15 @@ def test_small_objects_hidden_ones_and_cuts_are_said(tmp_path):
     frames[25:] = 255 - frames[25:]
     cut = read_clip(clips.write(tmp_path / "cut.mp4", frames))
     assert any("the whole picture changes at 1.00 s" in line for line in warn.of_clip(cut))
+
+
+def test_what_leaves_the_picture_soon_is_measured_while_it_is_there(tmp_path):
+    t = np.arange(20) / 25
+    path = np.stack([12 + 220 * t, 50 - 130 * t + 200 * t**2], 1)[:, None]  # a picture of 80 pixels: 8 frames of 20
+    frames = clips.frames_of(path, size=(80, 64), radius=5)
+    found = measure(Options(str(clips.write(tmp_path / "gone.mp4", frames)), law="constant_acceleration"))
+    assert found.parameters["a"]["value"] == pytest.approx(400, rel=0.03)
+    assert any("of 20 frames the object was not seen" in line for line in found.warnings)
 
 
 # Clips that others filmed or rendered

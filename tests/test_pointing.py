@@ -81,6 +81,9 @@ def test_a_click_on_the_picture_points_and_a_drag_over_it_crops(panel):
 def test_the_object_that_is_pointed_at_is_followed(panel):
     first = panel.measure()
     assert np.abs(first.positions[:, 0] - np.stack([12 + 80 * T, 12 + 100 * T**2], 1)).max() < 1
+    (hint,) = (line for line in first.warnings if line.startswith("something else moves as well"))
+    time, x, y = map(float, hint.partition("at=")[2].split(","))
+    assert np.hypot(x - (70 - 45 * time), y - 56) < 3
     panel.law.value, panel.point.value, panel.frame.value = "uniform", True, 2
     panel.x.value, panel.y.value = round(70 - 45 * T[2]), 56
     second = panel.measure()

@@ -232,9 +232,15 @@ def simplest(fits: list[Fit]) -> Fit | None:
 
     Of two with as many numbers the one that refines the other counts as less simple.
     """
-    possible = [fit for fit in fits if not fit.refused]
-    if not possible:
-        return None
-    best = min(fit.bic for fit in possible)
-    near = [fit for fit in possible if fit.bic <= best + MARGIN]
-    return min(near, key=lambda fit: (len(fit.law.numbers), bool(fit.law.refines), fit.bic))
+    return _simplest([fit for fit in fits if not fit.refused])
+
+
+def refused_rival(fits: list[Fit], chosen: Fit) -> Fit | None:
+    """A law that fits better than the chosen one and was refused, as a swing of which too little is seen; or None."""
+    return _simplest([fit for fit in fits if fit.refused and fit.bic < chosen.bic])
+
+
+def _simplest(fits: list[Fit]) -> Fit | None:
+    best = min((fit.bic for fit in fits), default=0)
+    near = [fit for fit in fits if fit.bic <= best + MARGIN]
+    return min(near, key=lambda fit: (len(fit.law.numbers), bool(fit.law.refines), fit.bic), default=None)

@@ -15,7 +15,7 @@ from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
 from .law import LAWS, ClipLaw, family
 from .options import AUTO, Options
 from .search import Scene, starts_at
-from .track import Track, Watch, find_mover, find_pointed
+from .track import Track, Watch, find_mover, find_pointed, glimpse
 from .video import Clip, read_clip
 
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
@@ -74,8 +74,10 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
         )
     warnings = clip.warnings + warn.of_clip(clip)
     scene = Scene.of(clip)
-    chosen = choose(options, clip, scene, watch)
-    fit, fits, tracks, positions = chosen
+    try:
+        fit, fits, tracks, positions = choose(options, clip, scene, watch)
+    except MeasureError as error:
+        raise MeasureError("; ".join([str(error), *warnings])) from None  # they may say why
     seen = _seen(tracks)
     name = options.known_constant()
     scale = options.px_per_m
@@ -101,7 +103,8 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
         options, clip, tracks, positions, fits, fit, parameters, scale, unseen, unseen_px, correlation,
         time.perf_counter() - began, warnings,
     )  # fmt: skip
-    warnings += warn.of_result(result, seen)
+    another = None if options.at else glimpse(scene)  # what was measured has been painted out
+    warnings += warn.of_result(result, seen) + warn.of_another(another, result, scene)
     return result
 
 
@@ -186,13 +189,17 @@ def _best(found: list[tuple]) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
     able = [one for one in found if one[0] is not None and one[4] > LEAST_GAIN and share_off(one[0], one[3]) < MOST_OFF]
     if not able:
         tried = max(found, key=lambda one: one[2][-1].score)
-        why = "; ".join(f"{fit.law.name}: {fit.refused or f'{fit.residual:.1f} pixels off'}" for fit in tried[1])
+        why = "; ".join(f"{fit.law.name}: {fit.refused or _off(fit)}" for fit in tried[1])
         raise MeasureError(
             f"no law explains what moves here ({why}); set start and end to a free motion, crop, or another law"
         )
     best = max(able, key=lambda one: one[4])
     twins = [one for one in able if warn.same_motion(one[3], best[3], one[0].used & best[0].used)]
     return max(twins, key=lambda one: (one[5] < warn.SHADOW, min(track.contrast for track in one[2])))[:4]
+
+
+def _off(fit: Fit) -> str:
+    return f"{fit.residual:.1f} pixels off in the {fit.used.sum()} of {len(fit.used)} frames that it fits best"
 
 
 def scaled(

@@ -83,6 +83,10 @@ class ConstantAccelerationDrag(ConstantAcceleration):
         shortest = max(np.median(np.diff(times)), 1e-6) / 0.15
         return runge_kutta(pull, x, v, times, shortest)[:, :, None]
 
+    def guesses(self, times, positions):
+        """See :class:`ClipLaw`."""
+        return [self.refined(guess) for guess in super().guesses(times, positions)]
+
     def refined(self, numbers):
         """See :class:`ClipLaw`."""
         return np.append(numbers, 1e-6)

@@ -59,19 +59,10 @@ def find_mover(
     """
     total = len(scene.frames)
     cap = int(LARGEST * max(scene.sides))
-    first = starts(scene) if first is None else first
-    if not first:
+    judged = _judged(scene, starts(scene) if first is None else first)
+    if not judged:
         return None
-    few, some = _blocks(total, JUDGED), _blocks(total, LEARNED)
-    quick = Searches(scene, few, cap)
-    judged = []
-    for start in first:
-        look = look_at(scene, start)
-        if look.mask.sum() < 2:
-            continue
-        where, drawn, _ = _locate(scene, quick.of(look), look)
-        judged.append((judge(look, few, where, drawn, scene)[0], start))
-    judged.sort(key=lambda pair: -pair[0])
+    some = _blocks(total, LEARNED)
     search, best, tried = Searches(scene, some, cap), None, []
     watch = watch or (lambda *_: None)
     for _, start in judged:
@@ -92,6 +83,26 @@ def find_mover(
     track = follow(scene, best[1])
     watch(scene.frames, track.look, np.arange(total), track.positions)
     return track
+
+
+def _judged(scene: Scene, first: list[tuple[int, int, int, int]]) -> list[tuple[float, tuple[int, int, int, int]]]:
+    """Windows with how much what they show moves like an object, the best first; some frames are enough for that."""
+    few = _blocks(len(scene.frames), JUDGED)
+    quick = Searches(scene, few, int(LARGEST * max(scene.sides)))
+    judged = []
+    for start in first:
+        look = look_at(scene, start)
+        if look.mask.sum() < 2:
+            continue
+        where, drawn, _ = _locate(scene, quick.of(look), look)
+        judged.append((judge(look, few, where, drawn, scene)[0], start))
+    return sorted(judged, key=lambda pair: -pair[0])
+
+
+def glimpse(scene: Scene) -> Track | None:
+    """What moves, as it looks in one frame, nothing learned: enough to know that there is something; None: nothing."""
+    judged = _judged(scene, starts(scene, times=4, most=2))
+    return follow(scene, look_at(scene, judged[0][1])) if judged and judged[0][0] > 0 else None
 
 
 def find_pointed(scene: Scene, first: list[tuple[int, int, int, int]], watch: Watch | None = None) -> Track | None:
@@ -221,7 +232,8 @@ def judge(look: Appearance, index: np.ndarray, where: np.ndarray, drawn: np.ndar
     behind = scene.background[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
     inner = look.content[look.mask > 0.5]
     contrast = float(np.sqrt(((inner[:, None] - behind[None]) ** 2).mean())) if len(inner) else 0.0
-    well = float(np.clip(np.median(drawn), 0, 1))
+    # An object that is in the picture for less than half of the time is there, too, but counts for less.
+    well = float(np.clip(max(np.median(drawn), np.median(drawn[good]) * good.mean() / 2), 0, 1))
     return well * smoothness * reach / (reach + 5) * min(contrast / 0.15, 1), contrast
 
 

@@ -165,7 +165,7 @@ def _pictures(path: Path, warnings: list[str]) -> Iterator[tuple[float, _Picture
         files = _picture_files(path)
         for number, file in enumerate(files):
             try:
-                picture = imageio.imread(file, mode="RGBA")
+                picture = imageio.imread(file, plugin="pillow", mode="RGBA")
             except (OSError, ValueError, SyntaxError) as error:
                 raise DataError(f"{file} is not a picture ({error})") from error
             yield float(number), _Picture(picture)

@@ -1,9 +1,12 @@
 """What a clip cannot tell, found before and after it was measured, each in one plain sentence."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import fft, ndimage
 
 from .appearance import sample
+from .fit import refused_rival
 from .search import Scene
 from .track import Track
 from .video import Clip
@@ -11,6 +14,7 @@ from .video import Clip
 SHAKEN = 0.3  # of the frames
 SMALL = 4.0  # pixels of the file across
 SHADOW = 0.96  # darkness: shadows of rendered clips have 0.985 and more, objects 0.93 and less
+RIVAL = 0.3  # of the score of what was measured, from which on another thing is worth a word
 BLACK = 0.25  # of the background's light, that a shadow leaves at least
 LOOKED_AT = 40  # frames that are enough to tell a shadow
 
@@ -86,20 +90,47 @@ def same_motion(one: np.ndarray, other: np.ndarray, frames: np.ndarray) -> bool:
     return bool(rest.var(0).sum() < 0.02 * b.var(0).sum())
 
 
+def of_another(other: Track | None, result, scene: Scene) -> list[str]:
+    """That something else moves, if it is neither a shadow nor moves with what was measured."""
+    if other is None or other.score < RIVAL * min(track.score for track in result.tracks):
+        return []
+    pair, both = (result.positions, other.positions), other.seen & result.fit.used
+    # Either tells the other: a ball that is thrown tells where an even motion is, but not the other way round.
+    if darkness(other, scene) > SHADOW or (same_motion(*pair, both) and same_motion(*pair[::-1], both)):
+        return []
+    t = int(np.where(other.seen, other.drawn, -1).argmax())
+    x, y = result.clip.to_file(other.positions[t])
+    return [f"something else moves as well: if you meant that, set at={result.clip.times[t]:.2f},{x:.0f},{y:.0f}"]
+
+
+def overlapping(positions: np.ndarray, diameters: Sequence[float]) -> int:
+    """In how many frames any two of the discs at positions (T, K, 2) overlap."""
+    apart = np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1)
+    reach = np.add.outer(diameters, diameters) / 2
+    return int((np.triu(apart < reach, 1)).any((1, 2)).sum())
+
+
 def of_result(result, seen: np.ndarray) -> list[str]:
     """What the measurement itself shows."""
     found, fit, clip = [], result.fit, result.clip
     for number, diameter in enumerate(result.diameters, 1):
         if diameter < SMALL:
-            found.append(f"object {number} is {diameter:.1f} pixels across: come closer, at least {SMALL:g} are needed")
+            found.append(f"object {number} is {diameter:.2f} pixels across: come closer, at least {SMALL:g} are needed")
     if (missing := int((~seen).sum())) > 0:
         found.append(f"in {missing} of {len(seen)} frames the object was not seen: hidden, or out of the picture")
+    if met := overlapping(result.positions[fit.used], result.diameters):
+        found.append(
+            f"objects touch or cover each other in {met} of {fit.used.sum()} frames: what is drawn of one may be "
+            "part of another, and constants may be further off than their bars say"
+        )
     outside = int((seen & ~fit.used).sum())
     if outside > 0.15 * seen.sum():
         found.append(
             f"only {clip.times[fit.first]:.2f} to {clip.times[fit.last]:.2f} s is a free motion by this law: a hand, a "
             f"collision, a cut or slow motion would look so; {outside} frames were left out"
         )
+    if rival := refused_rival(result.fits, fit):
+        found.append(f"{rival.law.name} fits better, but {rival.refused}: film more before you trust these constants")
     if result.px_per_m is None and any(about.length_power for about in fit.law.constants.values()):
         found.append("the scale is not known: lengths are in pixels; set px_per_m or known")
     rest = fit.path(clip.times[fit.used]) - result.positions[fit.used]
