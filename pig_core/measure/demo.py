@@ -13,16 +13,17 @@ PICTURE = project_root() / "reports" / "measure.jpg"
 
 
 def picture(path: Path = PICTURE) -> None:
-    """The measured clip at three quarters and at its end, side by side."""
+    """The measured clip at a third of it and near its end, side by side."""
     import numpy as np
 
     from .measure import measure
     from .options import Options
     from .results import overlay
 
-    frames = overlay(measure(Options(str(DEMO))))
+    found = measure(Options(str(DEMO)))
+    count = len(found.clip.frames)
     with replacing(path) as temporary:
-        imageio.imwrite(temporary, np.concatenate([frames[len(frames) // 3], frames[-4]], 1), quality=85)
+        imageio.imwrite(temporary, np.concatenate(list(overlay(found, [count // 3, count - 4])), 1), quality=85)
 
 
 if __name__ == "__main__":

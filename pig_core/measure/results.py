@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -97,19 +98,25 @@ def write_track(path: Path, found: Measurement) -> None:
             rows.writerow([*row, int(found.fit.used[t])])
 
 
-def overlay(found: Measurement) -> np.ndarray:
-    """The clip with the object's outline, its path so far and the predicted last quarter, (T, H, W, 3) uint8."""
+def overlay(found: Measurement, chosen: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+    """The clip with the object's outline, its path so far and the predicted last quarter; all at once would be large.
+
+    Args:
+        chosen: numbers of the frames, as they are in the measurement; None: all of them.
+    Yields:
+        (H, W, 3) uint8, even sides.
+    """
     clip = found.clip
     zoom = max(1, round(LONG_SIDE / max(clip.frames.shape[1:3])))
-    frames = clip.frames.repeat(zoom, 1).repeat(zoom, 2)
-    frames = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
 
     def place(xy: np.ndarray) -> np.ndarray:
         return (clip.from_file(xy) + 0.5) * zoom - 0.5
 
     at = place(found.positions)
     ahead = None if found.unseen is None else place(found.unseen)
-    for t, frame in enumerate(frames):
+    for t in range(len(clip.frames)) if chosen is None else chosen:
+        frame = clip.frames[t].repeat(zoom, 0).repeat(zoom, 1)
+        frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
         for k, track in enumerate(found.tracks):
             past = [at[i, k] for i in range(t + 1) if track.seen[i]]
             for a, b in itertools.pairwise(past):
@@ -119,7 +126,7 @@ def overlay(found: Measurement) -> np.ndarray:
             if ahead is not None and np.isfinite(ahead[t, k]).all():
                 for radius in (0.5, 0.7):
                     ring(frame, ahead[t, k], zoom * track.look.diameter / 2 * radius, AHEAD)
-    return frames
+        yield frame
 
 
 def ring(frame: np.ndarray, at: np.ndarray, radius: float, color: tuple[int, int, int]) -> None:
@@ -140,15 +147,16 @@ def _ink(frame: np.ndarray, rows, columns, weight, color) -> None:
     frame[rows, columns] = (1 - weight) * frame[rows, columns] + weight * np.array(color)
 
 
-def write_video(path: Path, frames: np.ndarray, fps: float, quality: int = 23) -> None:
-    """Write frames (T, H, W, 3) uint8, even sides, as H.264; ``quality`` is the encoder's constant rate factor."""
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, quality: int = 23) -> None:
+    """Write frames (H, W, 3) uint8, even sides, as H.264; ``quality`` is the encoder's constant rate factor."""
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=max(1, round(fps)))
-        stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         # The conversion averages colours over four pixels; unless it is told, a reader takes them for the left ones'.
         stream.options = {"crf": str(quality), "x264-params": "chromaloc=1"}
-        for frame in frames:
+        for number, frame in enumerate(frames):
+            if not number:
+                stream.height, stream.width = frame.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")))
         container.mux(stream.encode())
 

@@ -38,14 +38,14 @@ CANNOT = (
 
 def clip_player(found: Measurement) -> HTML:
     """The clip with the drawn object, its path and the predicted last quarter."""
-    frames = results.overlay(found)
-    shown = np.unique(np.linspace(0, len(frames) - 1, PLAYED).round().astype(int))
+    shown = np.unique(np.linspace(0, len(found.clip.frames) - 1, PLAYED).round().astype(int))
+    frames = np.stack(list(results.overlay(found, shown)))
     labels = [f"{found.clip.times[t]:.2f} s, {_part(found, t)}" for t in shown]
     pause = 1000 * (found.clip.times[-1] - found.clip.times[0]) / len(shown)
     caption = (
         "The clip. Pink: where the object is drawn; blue: its path; orange: predicted from the first three quarters."
     )
-    small = _smaller(frames[shown], max(1, round(frames.shape[2] / WIDE)))
+    small = _smaller(frames, max(1, round(frames.shape[2] / WIDE)))
     return player(small, labels, caption, round(float(np.clip(pause, 30, 500))))
 
 
