@@ -9,6 +9,7 @@ from IPython.display import display
 
 from ..common.errors import PigError
 from ..evaluation.pictures import png_url
+from ..measure.classes import VIDEOS
 from ..measure.law import LAWS
 from ..measure.measure import Measurement, measure
 from ..measure.options import AUTO, Options
@@ -17,7 +18,6 @@ from . import measured
 from .watching import Watching
 
 POINTED, CROPPED = (230, 60, 180), 0.35  # colour of the cross; brightness of what is cropped away
-ENDINGS = {".mp4", ".mov", ".avi", ".gif", ".webm", ".mkv"}  # of files that are offered beside a clip
 HINT = "A click on the picture points at the object, a drag over it crops."
 CLICK = 0.02  # of the picture that a pointer may move and still point at one place instead of marking a part
 # A click or a drag on the picture goes into a hidden text field, as where it began and ended: x, y, x, y, shares of the
@@ -61,7 +61,7 @@ class Pointing:
         self.start, self.found = options, None
         self.clip: Clip | None = None
         folder = Path(options.video).parent
-        beside = sorted({Path(options.video), *(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)})
+        beside = sorted({Path(options.video), *(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)})
         self.beside = widgets.Dropdown(
             options=[(path.name, str(path)) for path in beside], value=options.video, description="clip", **_WIDE
         )
