@@ -16,6 +16,7 @@ from .labels import SMALLEST
 
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
+PART_COLORS = {"input": "#0072b2", "predicted": "#009e73", "extrapolated": "#d55e00"}  # as in browser/panels.css
 
 
 def use_style() -> None:
