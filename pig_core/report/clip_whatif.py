@@ -5,20 +5,22 @@ import io
 
 import imageio.v3 as imageio
 import numpy as np
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 
 from ..measure.law import ClipLaw
 from ..measure.measure import Measurement
 from .browser import column, panel
-from .measured import PLAYED, WIDE
 from .whatif import SPEEDS, slider_range
 
+PLAYED, WIDE = 60, 400  # frames and pixels across, at most, of a clip on a page
 MOVING = ("vx", "vy", "rate")  # the numbers of a law that are velocities at its time zero
 
 
-def clip_what_if(found: Measurement) -> HTML:
+def clip_what_if(found: Measurement) -> HTML | Markdown:
     """Sliders for the constants of one object's law and its speed, or a sentence where a page does not know the law."""
     fit, clip, law = found.fit, found.clip, found.fit.law
+    if law.objects != 1:
+        return Markdown("*Laws of several objects are not written in JavaScript: a page cannot ask them.*")
     used = np.flatnonzero(fit.used)
     shown = used[np.unique(np.linspace(0, len(used) - 1, PLAYED).round().astype(int))]
     step = max(1, round(clip.frames.shape[2] / WIDE))

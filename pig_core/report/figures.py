@@ -147,17 +147,18 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
     return figure
 
 
-def templates(model: PAIG, colors: Sequence[tuple[float, float, float]] = ()) -> Figure:
+def templates(model: PAIG, evaluation: Evaluation | None = None) -> Figure:
     """What the decoder draws: contents on top, masks below, a column per object and the background last.
 
     Args:
-        colors: of the objects, for frames around their columns.
+        evaluation: of the model; tells which colour each object's column is framed in.
     """
     sheet = template_sheet(model)
     side = sheet.shape[-2] // 2
     columns = sheet.shape[-1] // side
     figure, ax = plt.subplots(figsize=(1.7 * columns, 3.4))
     show_image(ax, sheet)
+    colors = own_colors(evaluation.video, evaluation.output.masks) if evaluation else ()
     for i, color in zip(range(columns - 1), colors, strict=False):
         ax.add_patch(Rectangle((side * i, 0), side - 1, 2 * side - 1, fill=False, edgecolor=color, lw=3))
     names = [*(f"object {i + 1}" for i in range(columns - 1)), "background"]
