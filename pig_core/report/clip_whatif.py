@@ -51,8 +51,9 @@ def _sliders(law: ClipLaw, numbers: np.ndarray) -> list[dict[str, object]]:
             low, *_, high = slider_range(value)
         else:  # a part of an acceleration: as far as the whole one is large, both ways
             low, high = (value + way * np.hypot(values["ax"], values["ay"]) for way in (-1, 1))
+        unit = constant.unit if constant else "pixels/s²"
         found.append({
-            "label": name, "names": [name], "unit": constant.unit if constant else "pixels/s²", "value": value,
+            "label": name, "names": [name], "unit": "" if unit == "1" else unit, "value": value,
             "low": float(max(low, law.lowest.get(name, -np.inf))), "high": float(high),
             "log": bool(constant and constant.positive and value > 0),
         })  # fmt: skip

@@ -56,7 +56,7 @@ def clips_table(clips: list[dict[str, object]]) -> Markdown:
             "<br>".join(_constant(name, value) for name, value in clip.get("parameters", {}).items()),
             f"{clip['cpu_seconds']:.0f}", "; ".join(clip.get("warnings", [])),
         ))  # fmt: skip
-    header = ["clip", "", "law", "track, rms px", "unseen, px", "constants (95 %)", "CPU s", "warnings"]
+    header = ["clip", "origin", "law", "track, rms px", "unseen, px", "constants (95 %)", "CPU s", "warnings"]
     return Markdown(table(header, rows))
 
 
@@ -72,10 +72,11 @@ def _law(clip: dict[str, object]) -> str:
 def _constant(name: str, value: dict[str, object]) -> str:
     if value["high"] == value["low"]:
         return f"`{name}` {value['value']:.4g} {value['unit']}, told"
-    text = f"`{name}` {value['value']:.4g} ± {(value['high'] - value['low']) / 2:.2g} {value['unit']}"
+    unit = "" if value["unit"] == "1" else f" {value['unit']}"
+    text = f"`{name}` {value['value']:.4g} ± {(value['high'] - value['low']) / 2:.2g}{unit}"
     if "true" in value:
         text += f" (true {value['true']:.4g}{'' if value['covered'] else ', **not covered**'})"
-    return text
+    return f'<span class="together">{text}</span>'
 
 
 def constants_of_clips(clips: list[dict[str, object]]) -> pd.DataFrame:

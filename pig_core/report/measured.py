@@ -85,11 +85,12 @@ def paths(found: Measurement) -> Figure:
         for axis, style in enumerate("-:"):
             label = f"object {k + 1}, {'xy'[axis]}"
             right.plot(times[fit.used], rest[:, axis], style, color=color, lw=1, label=label)
-    left.set(xlabel="x, pixels", ylabel="y, pixels", title="Path", aspect="equal")
+    left.set(xlabel="x, pixels", ylabel="y, pixels", title="Path")
+    left.set_aspect("equal", adjustable="datalim")  # the axes keep their size, so that a flat path leaves room
     left.invert_yaxis()
     right.set(xlabel="seconds", ylabel="pixels", title="Residuals")
-    for ax in (left, right):  # below the axes: a path may be as flat as a legend is high
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
+    for ax in (left, right):
+        ax.legend()
     return figure
 
 
