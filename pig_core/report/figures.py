@@ -29,8 +29,7 @@ def samples(frames: Tensor, rows: int = 3, columns: int = 10, title: str = "") -
     """The first training sequences, uint8 (N, T, H, W, 3), a row each."""
     videos = to_video(frames[:rows, :columns])
     titles = [f"t = {t + 1}" for t in range(videos.shape[1])]
-    figure, _ = image_grid({f"video {i + 1}": video for i, video in enumerate(videos)}, titles, 0.95)
-    figure.suptitle(title)
+    figure, _ = image_grid({f"video {i + 1}": video for i, video in enumerate(videos)}, titles, 0.95, title)
     return figure
 
 
@@ -83,9 +82,8 @@ def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: 
         name: [None if part == without else rows[name][t] for t, part in zip(times, parts, strict=True)]
         for name, without in hidden.items()
     }
-    figure, axes = image_grid(shown, [f"{t + 1}" for t in times], 0.9)
+    figure, axes = image_grid(shown, [f"{t + 1}" for t in times], 0.9, title)
     _name_parts(axes[0], parts)
-    figure.suptitle(title, fontsize=SMALLEST + 2)
     drawn = [(ax, t) for line in axes for ax, t in zip(line, times, strict=True) if ax.images]
     follow(figure, group, pictures=drawn)
     return figure
