@@ -61,6 +61,7 @@ pig.clip = async (root, scene) => {
                  lines: [{ x: seconds, y: off, kind: "model" }] });
   };
   const ask = () => {
+    const started = performance.now();
     path = law(valuesOf({}), times);
     const slider = sliders[active], rms = rmsOf(offOf(path));
     const x = Array.from({ length: 41 }, (_, i) => slider.at(i * slider.steps / 40));
@@ -70,6 +71,7 @@ pig.clip = async (root, scene) => {
                  marks: [{ x: slider.start, name: "fitted" }], dots: [{ x: slider.value, y: rms }] });
     said.textContent = `Distance between path and track: ${pig.digits(rms)} pixels rms (as fitted: ${pig.digits(fitted)})`;
     show(clock.frame);
+    root.dataset.milliseconds = (performance.now() - started).toFixed(1); // of this move, for who measures it
   };
   const reset = () => { for (const slider of Object.values(sliders)) slider.set(slider.start); ask(); };
   const clock = pig.clock({ frames, labels, pause: scene.pause, plays: true, show });
