@@ -178,7 +178,7 @@ def noise() -> dict:
 
 
 def report() -> dict:
-    """``make report`` with everything installed; first paint of its pages and a slider's move, ms; the next shows it."""
+    """``make report`` with everything installed, first paint of its pages and a slider move, ms; shown by the next."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
     seconds = seconds_of(make)
     pages = sorted((project_root() / "reports").glob("*.html"))
