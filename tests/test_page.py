@@ -128,7 +128,7 @@ def page(tmp_path_factory, drawn):
         new_code_cell("figure", outputs=[
             new_output("display_data", {"text/html": drawn, "text/plain": ""})
         ], metadata={"alt": "Two lines that rise"}),
-        new_markdown_cell("## Third\n\n| claim | $k$ | found |\n| --- | --- | --- |\n"
+        new_markdown_cell("## Third\n\n| claim | $k$, as it was recalled | found |\n| --- | --- | --- |\n"
                           "| stiff, $k$, | 4 | on every seed that was tried, and on others too |\n| soft | 1 | |"),
     ])  # fmt: skip
     notebook.metadata["papermill"] = {"parameters": {"task": "3bp_color"}}  # as papermill leaves it
@@ -169,7 +169,11 @@ def test_the_page_works_offline(page, scheme):
         color = panels.last.locator("text").first.evaluate("text => getComputedStyle(text).fill")
         assert (sum(map(float, re.findall(r"[\d.]+", color)[:3])) > 1.5) == (scheme == "dark")
         _check_player(tab)
-        assert _long_rows(tab) == (["", '"k"', '"found"', "", '"k"', '"found"'], [True, True])
+        heads = ['"k, as it was recalled"', '"found"']
+        assert _long_rows(tab) == (["", *heads, "", *heads], [True, True])
+        number = tab.locator("table.long .number").first
+        line = number.evaluate("cell => parseFloat(getComputedStyle(cell).lineHeight)")
+        assert number.bounding_box()["height"] > 1.8 * line  # what is before it wraps: it would run into the number
         assert not tab.locator("table.long td").last.is_visible()  # an empty cell takes no line
         assert tab.evaluate(AUDIT) == []
         tab.set_viewport_size({"width": 1280, "height": 800})
