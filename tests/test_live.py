@@ -212,6 +212,7 @@ def test_the_opening_starts_where_training_starts_and_tells_what_was_measured(ta
 
 def test_one_clock_for_all_panels_of_a_video_and_nothing_moves_by_itself(tab):
     player, asks = tab.locator(".pig-player"), panel(tab, "spring_color")
+    asks.locator(".pig-bar input").evaluate("bar => { bar.value = bar.max; bar.dispatchEvent(new Event('input')); }")
     assert (
         player.locator(".pig-time").inner_text() == asks.locator(".pig-time").inner_text() == "frame 30, extrapolated"
     )
