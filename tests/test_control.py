@@ -147,6 +147,17 @@ def test_rewards_are_the_environments():
     assert not np.allclose(got, wanted)
 
 
+def test_what_is_told_late_changes_the_plans_from_then_on():
+    def torques(first: float, later: float | None) -> np.ndarray:
+        driver = TrueState(true_model(first), later=later and true_model(later), after=6)
+        return play(Pendulums(2, 15.0), [0, 1], driver, SMALL, steps=8).torques
+
+    late, never, always = torques(10.0, 15.0), torques(10.0, None), torques(15.0, None)
+    np.testing.assert_array_equal(late[:, :5], never[:, :5])
+    assert not np.allclose(late[:, 5:], never[:, 5:])
+    assert not np.allclose(late[:, 3:5], always[:, 3:5])
+
+
 @pytest.mark.parametrize("gravity", [5.0, 15.0])
 def test_another_gravity_is_weighed_from_twenty_frames(gravity):
     rng, law = np.random.default_rng(0), true_model(gravity)

@@ -29,13 +29,15 @@ OUTCOMES = {
 }  # fmt: skip
 
 
-def full_runs(name: str = "") -> pd.DataFrame:
+def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     """Kept runs of the recipe ``paper``: as :func:`load_results` gives them, and the columns of their explanations.
 
     Args:
         name: of a folder in reports/results; empty: that one itself.
+        task: of the runs; empty: of all of them.
     """
-    runs = load_results(results_folder() / name).query("recipe == 'paper'").reset_index(drop=True)
+    runs = load_results(results_folder() / name)
+    runs = runs[(runs["recipe"] == "paper") & (not task or runs["task"] == task)].reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
     columns = ["found_at", "outside", "velocity", "fitted", "with_network", "error_rms", "lag", "lag_share", "dots"]
     return runs.join(pd.DataFrame(about, columns=columns))
