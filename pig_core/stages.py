@@ -201,7 +201,10 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         loss = config.autoencoder_loss * result["recons_loss"]
         if config.training_signal != "autoencoder":
             loss = loss + result["pred_loss"]
-        outside = ((output.rollout < 0) | (output.rollout > video.shape[-1])).any(-1).float()  # (B, P, K)
+        beyond = output.rollout - output.rollout.clamp(0, video.shape[-1])  # (B, P, K, 2), pixels outside the picture
+        if config.outside_loss:
+            loss = loss + config.outside_loss * beyond.square().sum((-2, -1)).mean()
+        outside = beyond.ne(0).any(-1).float()
         return {"loss": loss, **result, "outside": outside.sum() / max(1, outside.numel())}
 
     def schedule(step: int) -> float:
