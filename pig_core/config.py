@@ -46,8 +46,7 @@ class Config:
         "objects and physics, or (a baseline without either) frames, an LSTM and frames again",
         choices=("paig", "video_lstm"))
     encoder_type: str = model("center_of_mass",
-        "centre of mass of mask * (frame - background)^2, or (paper) an MLP",
-        choices=("center_of_mass", "mlp"))
+        "centre of mass of mask * (frame - background)^2, or (paper) an MLP", choices=("center_of_mass", "mlp"))
     logit_gain: float = model(30.0, "mask logits are multiplied by this; breaks the symmetry of objects", above=0)
     mask_background: bool = model(False, "a constant background logit takes part in the masks' softmax")
     unet_base: int = model(8, "channels of the U-Net's first level", least=1)
@@ -59,8 +58,7 @@ class Config:
     refine_steps: int = model(0, "Gauss-Newton steps that move positions until the drawn frame fits", least=0)
     refine_search: float = model(0.0, "pixels around each position where the refinement looks for a start", least=0)
     decoder_type: str = model("spatial_transformer",
-        "placed pictures, turned ones, or a network",
-        choices=("spatial_transformer", "turning_transformer", "mlp"))
+        "placed pictures, turned ones, or a network", choices=("spatial_transformer", "turning_transformer", "mlp"))
     coordinates: str = model("exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
         choices=("exact", "released"), keeps_weights=True)
@@ -104,6 +102,7 @@ class Config:
         "what learns from the prediction: everything, only velocity and physics (separate), or nothing (autoencoder)",
         choices=("joint", "separate", "autoencoder"))
     autoencoder_loss: float = training(3.0, "weight of the reconstruction next to the prediction", least=0)
+    outside_loss: float = training(0.0, "weight of the squared pixels by which predictions leave the picture", least=0)
     optimizer: str = training("adam", "optimiser of all stages", choices=("adam", "rmsprop", "momentum", "sgd"))
     clip_value: float = training(0.0, "largest absolute value of a gradient element; 0: no limit", least=0)
     clip_norm: float = training(10.0, "largest norm of the gradient; 0: no limit", least=0)
@@ -204,9 +203,7 @@ def task_of(config: Config, task: Task | None = None) -> Task:
         raise ConfigError(f"the task {task.name} handed in is not {config.task}: a task of your own has its own name")
     for name, part in (("unet_poolings", 2**config.unet_poolings), ("mask_pooling", config.mask_pooling)):
         if task.image_size % part:
-            raise ConfigError(
-                f"{name} is {getattr(config, name)}, but {task.image_size} pixels cannot be divided by {part}"
-            )
+            raise ConfigError(f"{name} is {getattr(config, name)}, but {part} does not divide {task.image_size} pixels")
     fits, backwards = config.velocity_type == "fit" and not config.alt_vel, config.backward_loss or config.start_prior
     if config.cell_type != "task" and (fits or backwards):
         raise ConfigError(

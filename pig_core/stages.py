@@ -201,21 +201,22 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         loss = config.autoencoder_loss * result["recons_loss"]
         if config.training_signal != "autoencoder":
             loss = loss + result["pred_loss"]
-        outside = ((output.rollout < 0) | (output.rollout > video.shape[-1])).any(-1).float()  # (B, P, K)
+        beyond = output.rollout - output.rollout.clamp(0, video.shape[-1])  # (B, P, K, 2), pixels outside the picture
+        if config.outside_loss:
+            loss = loss + config.outside_loss * beyond.square().sum((-2, -1)).mean()
+        outside = beyond.ne(0).any(-1).float()
         return {"loss": loss, **result, "outside": outside.sum() / max(1, outside.numel())}
 
     def schedule(step: int) -> float:
         return 0.2 if config.anneal_lr and step // per_epoch >= int(0.75 * config.epochs) else 1.0
 
-    physics = set(model.physics.parameters())
-    rest = [p for p in model.parameters() if p not in physics]
+    rest = [p for name, p in model.named_parameters() if not name.startswith("physics.")]
     groups = _physics_groups(model, config, config.base_lr, rest)
     return Stage("joint", config.epochs * per_epoch, groups, losses, schedule, per_epoch)
 
 
-def _physics_groups(model: PAIG, config: Config, lr: float, rest: list) -> list[dict]:
-    physics = {"params": list(model.physics.parameters()), "lr": lr * config.physics_lr_scale}
-    return [{"params": rest, "lr": lr}, physics]
+def _physics_groups(model: PAIG, config: Config, lr: float, own: list) -> list[dict]:
+    return [{"params": own, "lr": lr}, {"params": list(model.physics.parameters()), "lr": lr * config.physics_lr_scale}]
 
 
 # Name -> maker(model, options, training video uint8 (N, L+P, H, W, 3), actions (N, L+P, A) or None).

@@ -66,8 +66,11 @@ class FittedVelocity(Velocity):
 
     def anchored(self, positions: Tensor, physics: Law, actions: Tensor | None = None) -> State:
         at = positions.shape[1] - 1 if physics.reversible else 0
-        step = positions[:, max(at, 1)] - positions[:, max(at, 1) - 1]
-        return fit_state(positions, at, (positions[:, at], step / self.dt), physics, actions=actions)
+        vel = (positions[:, max(at, 1)] - positions[:, max(at, 1) - 1]) / self.dt
+        if not physics.reversible:  # less what the first frame adds: a guess above a law's top speed never comes down
+            push = physics.acceleration(positions[:, 0], vel, None if actions is None else actions[:, 0])
+            vel = vel if push is None else vel - push * self.dt * (1 + 1 / physics.substeps) / 2
+        return fit_state(positions, at, (positions[:, at], vel), physics, actions=actions)
 
 
 VELOCITIES: dict[str, type[Velocity]] = {"fit": FittedVelocity, "mlp": MLPVelocity}
@@ -82,10 +85,9 @@ def ahead(pos: Tensor, vel: Tensor, steps: int, physics: Law, actions: Tensor | 
 def path_through(pos: Tensor, vel: Tensor, at: int, steps: int, physics: Law, actions: Tensor | None = None) -> Tensor:
     """Positions (B, steps, K, D) of all frames, rolled out both ways from the state (B, K, D) at index ``at``."""
     before, after = (None, None) if actions is None else (actions[:, :at].flip(1), actions[:, at:])
-    parts = [physics.rollout(pos, vel, at, before, backwards=True)[0].flip(1)] if at else []
-    parts.append(pos.unsqueeze(1))
-    parts.extend([physics.rollout(pos, vel, steps - 1 - at, after)[0]] if at < steps - 1 else [])
-    return torch.cat(parts, 1)
+    earlier = [physics.rollout(pos, vel, at, before, backwards=True)[0].flip(1)] if at else []
+    later = [physics.rollout(pos, vel, steps - 1 - at, after)[0]] if at < steps - 1 else []
+    return torch.cat([*earlier, pos.unsqueeze(1), *later], 1)
 
 
 def fit_state(

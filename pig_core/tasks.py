@@ -87,7 +87,7 @@ TASKS: dict[str, Task] = {
             speed=8.0, files="spring_color/color_spring_vx8_vy8_sl{T}_r2_k{k}_e{l}.npz",
         ),
         Task(
-            name="spring_color_half", title="spring, half", law=Spring, truth={"k": 4.0, "l": 6.0}, n_objects=2,
+            name="spring_color_half", title="spring (half)", law=Spring, truth={"k": 4.0, "l": 6.0}, n_objects=2,
             image_size=32, speed=4.0, files="spring_color_half/color_spring_vx4_vy4_sl{T}_r2_k{k}_e{l}_halfpane.npz",
             half_pane=True,
         ),

@@ -9,7 +9,10 @@ import pytest
 
 from pig_core.studies.bench import GROWTH, PARTS, STEPS, elsewhere
 from pig_core.studies.costs import benchmark, rest_table, steps_table
+from pig_core.studies.paint import first_paints, slider_moves
 from pig_core.tasks import TASKS
+
+from .browser import needs_chromium
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +30,15 @@ def test_an_unknown_part_is_refused():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "there is no part stepp; allowed: step, growth" in done.stderr
+
+
+@needs_chromium
+def test_pages_are_visited_and_their_sliders_moved():
+    pages = [ROOT / "reports" / f"{name}.html" for name in ("glossary", "spring_color")]
+    painted, moved = first_paints(pages, repeat=1), slider_moves(pages)
+    assert painted.keys() == {"glossary", "spring_color"}
+    assert moved.keys() == {"spring_color"}  # a glossary has no slider
+    assert all(time > 0 for time in (*painted.values(), *moved.values()))
 
 
 @pytest.mark.parametrize("part", PARTS)

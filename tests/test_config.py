@@ -68,7 +68,7 @@ def test_none_means_as_the_recipe_says():
         ({"cell_type": "lstm"}, "cannot run backwards in time"),
         ({"training_signal": "separate"}, "training_signal separate is about the joint stage: set epochs above 0"),
         ({"seed": 10**20}, "seed must be a whole number of at least 0 and at most 4294967295"),
-        ({"task": "3bp_color", "unet_poolings": 3}, "unet_poolings is 3, but 36 pixels cannot be divided by 8"),
+        ({"task": "3bp_color", "unet_poolings": 3}, "unet_poolings is 3, but 8 does not divide 36 pixels"),
     ],
 )
 def test_bad_options_are_refused_by_name(options, says):

@@ -26,6 +26,7 @@ from pig_core.control.planner import Planner
 from pig_core.decoder import TemplateDecoder
 from pig_core.parts.dynamics import InteractionNetwork
 from pig_core.parts.turning import TurningDecoder
+from pig_core.state import FittedVelocity
 from pig_core.studies import claims
 
 from .conftest import figures_in
@@ -145,6 +146,28 @@ def test_rewards_are_the_environments():
     got = [again.step(episodes.torques[:, t]) for t in range(2)]
     np.testing.assert_allclose(episodes.rewards, np.stack(got, 1), atol=1e-5)
     assert not np.allclose(got, wanted)
+
+
+def test_what_is_told_late_changes_the_plans_from_then_on():
+    def torques(first: float, later: float | None) -> np.ndarray:
+        driver = TrueState(true_model(first), later=later and true_model(later), after=6)
+        return play(Pendulums(2, 15.0), [0, 1], driver, SMALL, steps=8).torques
+
+    late, never, always = torques(10.0, 15.0), torques(10.0, None), torques(15.0, None)
+    np.testing.assert_array_equal(late[:, :5], never[:, :5])
+    assert not np.allclose(late[:, 5:], never[:, 5:])
+    assert not np.allclose(late[:, 3:5], always[:, 3:5])
+
+
+def test_a_state_beside_the_limit_of_the_speed_is_estimated():
+    """The differences of positions lie beyond the limit there, where another guess of the speed changes nothing."""
+    law, angles = true_model(15.0), torch.linspace(1.8, 2.6, 50)
+    path, speeds = law.rollout(angles[:, None, None], torch.full((50, 1, 1), 6.8), 3)
+    assert (speeds.amax(1) > 7.5).all()
+    seen = torch.cat([angles[:, None, None, None], path], 1)
+    position, velocity = FittedVelocity(4, 1, law.dt, 1)(seen, law, torch.zeros(50, 3, 1))
+    torch.testing.assert_close(position, path[:, -1], rtol=0, atol=2e-3)
+    torch.testing.assert_close(velocity, speeds[:, -1], rtol=0, atol=2e-2)
 
 
 @pytest.mark.parametrize("gravity", [5.0, 15.0])

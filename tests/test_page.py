@@ -128,7 +128,8 @@ def page(tmp_path_factory, drawn):
         new_code_cell("figure", outputs=[
             new_output("display_data", {"text/html": drawn, "text/plain": ""})
         ], metadata={"alt": "Two lines that rise"}),
-        new_markdown_cell("## Third"),
+        new_markdown_cell("## Third\n\n| claim | $k$, as it was recalled | found |\n| --- | --- | --- |\n"
+                          "| stiff, $k$, | 4 | on every seed that was tried, and on others too |\n| soft | 1 | |"),
     ])  # fmt: skip
     notebook.metadata["papermill"] = {"parameters": {"task": "3bp_color"}}  # as papermill leaves it
     folder = tmp_path_factory.mktemp("page")
@@ -146,7 +147,7 @@ def test_the_page_works_offline(page, scheme):
         tab.wait_for_timeout(300)
         assert tab.title() == "3bp_color: A title & more"
         assert "$" not in tab.inner_text("main")
-        assert tab.locator("math").count() == 5
+        assert tab.locator("math").count() == 7
         assert tab.locator("math[display=block]").bounding_box()["height"] > 10
         assert tab.locator("pre", has_text="step 1").inner_text().split() == ["step", "1", "step", "2"]
         assert not tab.get_by_text("hello").is_visible()  # code is folded, once for each section that has some
@@ -155,9 +156,9 @@ def test_the_page_works_offline(page, scheme):
         assert tab.get_by_text("hello").is_visible()
         assert tab.get_by_text("again").is_visible()
         assert tab.locator("figcaption").all_text_contents()[1:] == [
-            "Table 1. Both constants of F.", "Figure 1. Two lines that rise."
+            "Table 1. Both constants of F.", "Figure 1. Two lines that rise.", "Table 2. Third."
         ]  # fmt: skip
-        assert tab.locator("tbody th[scope=row]").all_text_contents() == ["l"]
+        assert tab.locator("tbody th[scope=row]").all_text_contents() == ["l", "stiff, k,", "soft"]
         assert [a.get_attribute("href") for a in tab.locator(".contents a").all()] == [
             "#a-section",
             "#a-section-",
@@ -168,12 +169,31 @@ def test_the_page_works_offline(page, scheme):
         color = panels.last.locator("text").first.evaluate("text => getComputedStyle(text).fill")
         assert (sum(map(float, re.findall(r"[\d.]+", color)[:3])) > 1.5) == (scheme == "dark")
         _check_player(tab)
+        heads = ['"k, as it was recalled"', '"found"']
+        assert _long_rows(tab) == (["", *heads, "", *heads], [True, True])
+        number = tab.locator("table.long .number").first
+        line = number.evaluate("cell => parseFloat(getComputedStyle(cell).lineHeight)")
+        assert number.bounding_box()["height"] > 1.8 * line  # what is before it wraps: it would run into the number
+        assert not tab.locator("table.long td").last.is_visible()  # an empty cell takes no line
         assert tab.evaluate(AUDIT) == []
         tab.set_viewport_size({"width": 1280, "height": 800})
+        assert _long_rows(tab)[1] == [False, False]
         assert [panel.is_visible() for panel in panels.all()] == [True, False, False]
         assert tab.evaluate(AUDIT) == []
     assert not problems
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+
+
+def _long_rows(tab):
+    """Of a table of long rows: what is written before each cell, and whether the second is below the first, by row."""
+    return tuple(
+        tab.evaluate("""() => {
+        const rows = [...document.querySelectorAll("table.long tbody tr")].map(row => [...row.cells]);
+        const before = rows.flat().map(cell => getComputedStyle(cell, "::before").content.replace("none", ""));
+        const top = cell => cell.getBoundingClientRect().top;
+        return [before, rows.map(([first, second]) => top(second) > top(first) + 10)];
+    }""")
+    )
 
 
 def _check_player(tab):

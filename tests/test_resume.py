@@ -179,3 +179,14 @@ def test_predictions_outside_of_the_picture_are_counted(tiny, tmp_path):
         run.model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: all of them have left
     run.train()
     assert [point["outside"] for point in run.session.curves if point["stage"] == "joint"] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("weight", "comes_back"), [(0.0, False), (1.0, True)])
+def test_predictions_that_have_left_come_back_only_if_leaving_costs_something(weight, comes_back, tiny, tmp_path):
+    options = {"recipe": "paper", "epochs": 1, "batch_size": 30, "dynamics_steps": 0, "outside_loss": weight}
+    run = Run.start(tiny(save_dir=str(tmp_path / "run"), **options))
+    bias = run.model.velocity.mlp[-1].bias
+    with torch.no_grad():
+        bias.fill_(1e3)  # pixels per second: all of them have left
+    run.train()
+    assert all((bias < 1e3) if comes_back else (bias == 1e3))

@@ -28,7 +28,7 @@ class Options:
 
     seed: int = option("training", 0, "fixes weights and batches of the training", least=0, most=2**32 - 1)
     sequences: int = option("data", 500, "training sequences, 14 frames each", least=5)
-    resets: int = option("run", 100, "episodes of the main row: reset seeds 0, 1, ...", least=1)
+    resets: int = option("run", 100, "episodes of the main row and of told gravity: reset seeds 0, 1, ...", least=1)
     others: int = option("run", 20, "episodes of every other row", least=1)
     counts: str = option("run", "50,150,15,5,5000", "training sequences to compare with, separated by commas")
     boxes: str = option("run", "50,500", "training sequences of a model without physics, separated by commas")
@@ -56,7 +56,7 @@ PARTS: dict[str, Callable[[PAIG, Options, measures.Keep], dict | float | measure
     "plan_milliseconds": lambda model, o, keep: keep("plan", lambda: measures.plan_milliseconds(model)),
     "arrow": lambda model, o, keep: keep("arrow", lambda: measures.arrow_effect(model)),
     "goals": lambda model, o, keep: measures.goals(model, range(o.others), keep),
-    "gravity": lambda model, o, keep: measures.gravity(model, range(o.others), keep),
+    "gravity": lambda model, o, keep: measures.gravity(model, range(o.resets), range(o.others), keep),
     "efficiency": lambda model, o, keep: measures.efficiency(o.seed, o.numbers("counts"), range(o.others), keep),
     "black_box": lambda model, o, keep: measures.black_box(model, o.seed, o.numbers("boxes"), range(o.others), keep),
     "without_arrow": lambda model, o, keep: measures.without_arrow(o.seed, o.sequences, range(o.others), keep),

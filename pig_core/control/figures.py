@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..common.errors import RunError
 from ..common.files import results_folder
 from .environment import DT, SIZE
-from .episodes import HELD_DEGREES
+from .episodes import HELD_DEGREES, WEIGHED
 from .experiment import by_sequences
 
 TIP = SIZE / 4.4  # from the pivot to the rod's tip, pixels: the renderer shows 4.4 rod lengths
@@ -230,6 +230,8 @@ def _more(rows: Iterable[dict]) -> dict[str, str]:
     rows, more = list(rows), {}
     if "estimated" in rows[0]:
         more["gravity, median"] = _listed(f"{np.median(row['estimated']):.2f}" for row in rows)
+        late = sorted({round(row["return_told_late"], 1) for row in rows})
+        more[f"return, true model told after {WEIGHED[0]} frames"] = _listed(late)
     if "parameter_error" in rows[0]:
         more["worst error of g and a, %"] = _listed(f"{100 * worst_error(row):.2g}" for row in rows)
     if "error" in rows[0]:

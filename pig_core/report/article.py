@@ -14,13 +14,14 @@ from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-# Code in backticks is left alone; then display formulas, then inline ones.
-_PIECES = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
+# Code in backticks is left alone; then display formulas, then inline ones with the punctuation behind them.
+_PIECES = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$([^$\n]+?)\$([.,;:!?)]*)", re.DOTALL)
 _SECTIONS = re.compile(r"^(?=## )", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 # A number stays with its unit, "±", and the rest of "1 to 2" and "3 of 5".
 _TOGETHER = re.compile(r"(?<=\d) (?=(?:%|px|s|ms|±|of|to|/)(?:\W|$))|(?<=\d (?:of|to)|\d. [±/]) (?=-?\d)")
 _SHORT = 18  # characters of a table's cell that stay on one line
+_LONG = 40  # characters of a cell from which on a phone shows the cells of a row below one another
 PICTURE = 'class="pig-figure"'  # how pig_core.report.svg begins a figure
 
 
@@ -28,10 +29,11 @@ def formulas_to_mathml(markdown: str) -> str:
     """Replace ``$...$`` and ``$$...$$`` in markdown by MathML, which browsers draw without any library."""
 
     def replace(match: re.Match) -> str:
-        code, display, inline = match.groups()
+        code, display, inline, behind = match.groups()
         if code is not None:
             return code
-        return mathml(display or inline, display="block" if display else "inline").replace("\n", " ")
+        formula = mathml(display or inline, display="block" if display else "inline").replace("\n", " ")
+        return f'<span class="together">{formula}{behind}</span>' if behind else formula
 
     return _PIECES.sub(replace, markdown)
 
@@ -172,10 +174,13 @@ def _picture(data: dict, alt: str) -> str | None:
 
 
 def _dress(table: Tag) -> None:
-    """Heads of columns and rows, and numbers that do not wrap."""
+    """Heads of columns and rows, and numbers that do not wrap; where a row is long, each cell says its column."""
     head, body = table.find("thead"), table.find("tbody")
     for cell in head.find_all(["th", "td"]) if head else []:
         cell.name, cell.attrs = "th", {"scope": "col"}
+    names = [" ".join(cell.get_text().split()) for cell in head.find_all("th")] if head else []
+    if len(names) > 2 and body and any(len(cell.get_text()) > _LONG for cell in body.find_all("td")):
+        table["class"] = "long"
     for row in body.find_all("tr") if body else []:
         cells = row.find_all(["th", "td"], recursive=False)
         if all(cell.name == "td" for cell in cells) and cells:
@@ -189,3 +194,6 @@ def _dress(table: Tag) -> None:
                 code.replace_with(BeautifulSoup(str(code).replace("_", "_<wbr>"), "html.parser"))
             if len(cell.get_text()) <= _SHORT and any(letter.isdigit() for letter in cell.get_text()):
                 cell["class"] = "number"
+        if "long" in table.get("class", ""):
+            for cell, name in zip(cells[1:], names[1:], strict=False):
+                cell["data-head"] = name

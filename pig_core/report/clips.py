@@ -53,10 +53,10 @@ def clips_table(clips: list[dict[str, object]]) -> Markdown:
             clip["name"].removeprefix("real-").replace("_", " "), "rendered" if "kind" in clip else "filmed",
             _law(clip),
             "" if off is None else f"{off:.2f}", "" if unseen is None else f"{unseen:.1f}",
-            "; ".join(_constant(name, value) for name, value in clip.get("parameters", {}).items()),
+            "<br>".join(_constant(name, value) for name, value in clip.get("parameters", {}).items()),
             f"{clip['cpu_seconds']:.0f}", "; ".join(clip.get("warnings", [])),
         ))  # fmt: skip
-    header = ["clip", "", "law", "track, rms px", "unseen, px", "constants (95 %)", "CPU s", "warnings"]
+    header = ["clip", "origin", "law", "track, rms px", "unseen, px", "constants (95 %)", "CPU s", "warnings"]
     return Markdown(table(header, rows))
 
 
@@ -72,10 +72,11 @@ def _law(clip: dict[str, object]) -> str:
 def _constant(name: str, value: dict[str, object]) -> str:
     if value["high"] == value["low"]:
         return f"`{name}` {value['value']:.4g} {value['unit']}, told"
-    text = f"`{name}` {value['value']:.4g} ± {(value['high'] - value['low']) / 2:.2g} {value['unit']}"
+    unit = "" if value["unit"] == "1" else f" {value['unit']}"
+    text = f"`{name}` {value['value']:.4g} ± {(value['high'] - value['low']) / 2:.2g}{unit}"
     if "true" in value:
         text += f" (true {value['true']:.4g}{'' if value['covered'] else ', **not covered**'})"
-    return text
+    return f'<span class="together">{text}</span>'
 
 
 def constants_of_clips(clips: list[dict[str, object]]) -> pd.DataFrame:
@@ -117,6 +118,16 @@ def _errors(group: pd.DataFrame) -> str:
 def _coverage(group: pd.DataFrame) -> str:
     ratio = group["half"].median() / max(float(np.sqrt((group["off"] ** 2).mean())), 1e-12)
     return f"{group['covered'].sum()} of {len(group)}; {ratio:.2g}"
+
+
+def title(clips: list[dict[str, object]]) -> Markdown:
+    """What came out, as the title of the page."""
+    rendered = [clip for clip in clips if "kind" in clip]
+    right, constants = sum(_standing(clip) > 1 for clip in rendered), constants_of_clips(clips)
+    return Markdown(
+        f"# From a clip to constants: the right law in {right} of {len(rendered)} rendered clips, "
+        f"and {int(constants['covered'].sum())} of {len(constants)} error bars cover the truth"
+    )
 
 
 def verdict(clips: list[dict[str, object]]) -> Markdown:

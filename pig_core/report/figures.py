@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from ..common.recorder import Curves
@@ -16,8 +18,8 @@ from ..model import PAIG, to_video
 from ..runs.trained import Trained
 from ..tasks import RECONS_THRESHOLD
 from .clocked import follow
-from .labels import label_ends
-from .style import LOSS_LABEL, PALETTE, evenly, image_grid, show_image
+from .labels import SMALLEST, label_ends
+from .style import LOSS_LABEL, PALETTE, PART_COLORS, evenly, image_grid, show_image
 from .whatif import WhatIf, ask, loss_along, slider_range
 
 ARROW = 3  # frames of motion that a velocity arrow is long
@@ -27,8 +29,7 @@ def samples(frames: Tensor, rows: int = 3, columns: int = 10, title: str = "") -
     """The first training sequences, uint8 (N, T, H, W, 3), a row each."""
     videos = to_video(frames[:rows, :columns])
     titles = [f"t = {t + 1}" for t in range(videos.shape[1])]
-    figure, _ = image_grid({f"video {i + 1}": video for i, video in enumerate(videos)}, titles, 0.95)
-    figure.suptitle(title)
+    figure, _ = image_grid({f"video {i + 1}": video for i, video in enumerate(videos)}, titles, 0.95, title)
     return figure
 
 
@@ -68,7 +69,7 @@ def _stage_starts(ax: plt.Axes, points: Curves) -> dict[str, int]:
     return starts
 
 
-def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: str = "") -> Figure:
+def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: str = "", title: str = "") -> Figure:
     """Truth, prediction and reconstruction of one test sequence at evenly spaced frames.
 
     Args:
@@ -81,10 +82,19 @@ def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: 
         name: [None if part == without else rows[name][t] for t, part in zip(times, parts, strict=True)]
         for name, without in hidden.items()
     }
-    figure, axes = image_grid(shown, [f"{t + 1}\n{part}" for t, part in zip(times, parts, strict=True)], 0.9)
+    figure, axes = image_grid(shown, [f"{t + 1}" for t in times], 0.9, title)
+    _name_parts(axes[0], parts)
     drawn = [(ax, t) for line in axes for ax, t in zip(line, times, strict=True) if ax.images]
     follow(figure, group, pictures=drawn)
     return figure
+
+
+def _name_parts(row: Sequence[plt.Axes], parts: Sequence[str]) -> None:
+    """Over the first row of a strip: one band for each part, in the colours of the players, with its name once."""
+    for ax, part, before, after in zip(row, parts, ["", *parts], [*parts[1:], ""], strict=False):
+        end = 1.12 if part == after else 1.0  # a band goes on over the gap to the next picture
+        ax.plot([0, end], [1.08] * 2, color=PART_COLORS[part], lw=3, transform=ax.transAxes, clip_on=False)
+        ax.set_title(f"{part if part != before else ''}\n{ax.get_title()}", fontsize=SMALLEST, pad=9)
 
 
 def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3, group: str = "") -> Figure:
@@ -104,38 +114,51 @@ def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3, gr
         seen, ahead = evaluation.positions[i, : input_steps(evaluation)], evaluation.rollout[i]
         for k, color in zip(range(ahead.shape[1]), colors, strict=False):  # a baseline may know no objects
             if evaluation.truth is not None:
-                ax.plot(*evaluation.truth[i, :, k].T, color="0.75", lw=4, label="true path", zorder=1)
-            ax.plot(*seen[:, k].T, "s", color=color, ms=5, label="input frames", zorder=3)
-            ax.plot(*ahead[:, k].T, "o-", color=color, ms=2, lw=0.8, label="rollout", zorder=2)
+                ax.plot(*evaluation.truth[i, :, k].T, color="0.75", lw=4, zorder=1)
+            ax.plot(*seen[:, k].T, "s", color=color, ms=5, zorder=3)
+            ax.plot(*ahead[:, k].T, "o-", color=color, ms=2, lw=0.8, zorder=2)
         ax.set(xlim=(0, size), ylim=(size, 0), aspect="equal", xlabel="x in pixels", title=name)
         paths.append((ax, np.concatenate([seen, ahead])[..., :2]))
     follow(figure, group, paths=paths)
     axes[0, 0].set_ylabel("y in pixels")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3)
+    kinds = {  # in grey: every object has a colour of its own
+        **({} if evaluation.truth is None else {"true path": Line2D([], [], color="0.75", lw=4)}),
+        "input frames": Line2D([], [], color="0.4", marker="s", ls="", ms=5),
+        "rollout": Line2D([], [], color="0.4", marker="o", ms=2, lw=0.8),
+    }
+    figure.legend(kinds.values(), kinds.keys(), loc="outside lower center", ncols=3)
     return figure
 
 
 def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
-    """Frames of one test sequence, and over the whole picture what the encoder takes for each object."""
+    """Frames of one test sequence, and over the whole picture what the encoder takes for each object, in its frame."""
     frames, found = evaluation.video[index], evaluation.output.masks[index]  # (T, C, S, S), (L+P, K, S, S)
     chosen = evenly(0, len(found), times)
     rows = {f"object {j + 1}": found[chosen, j : j + 1] for j in range(found.shape[1])}
     figure, axes = image_grid({"frame": frames[chosen], **rows}, [f"frame {t + 1}" for t in chosen], 1.3)
+    colors = own_colors(evaluation.video, evaluation.output.masks)
     for column, t in zip(axes.T, chosen, strict=True):
-        for ax, (x, y) in zip(column[1:], evaluation.output.positions[index, t].tolist(), strict=True):
+        positions = evaluation.output.positions[index, t].tolist()
+        for ax, (x, y), color in zip(column[1:], positions, colors, strict=False):
             ax.plot(x - 0.5, y - 0.5, "+", color=PALETTE[3], ms=9)
+            ax.spines[:].set(visible=True, color=color, linewidth=3)
     return figure
 
 
-def templates(model: PAIG) -> Figure:
-    """What the decoder draws: contents on top, masks below, a column per object and the background last."""
+def templates(model: PAIG, evaluation: Evaluation | None = None) -> Figure:
+    """What the decoder draws: contents on top, masks below, a column per object and the background last.
+
+    Args:
+        evaluation: of the model; tells which colour each object's column is framed in.
+    """
     sheet = template_sheet(model)
     side = sheet.shape[-2] // 2
     columns = sheet.shape[-1] // side
     figure, ax = plt.subplots(figsize=(1.7 * columns, 3.4))
     show_image(ax, sheet)
+    colors = own_colors(evaluation.video, evaluation.output.masks) if evaluation else ()
+    for i, color in zip(range(columns - 1), colors, strict=False):
+        ax.add_patch(Rectangle((side * i, 0), side - 1, 2 * side - 1, fill=False, edgecolor=color, lw=3))
     names = [*(f"object {i + 1}" for i in range(columns - 1)), "background"]
     ax.set_xticks([side * (i + 0.5) for i in range(columns)], names)
     ax.set_yticks([side / 2, 1.5 * side], ["content", "mask"])
@@ -203,7 +226,7 @@ def what_if(trained: Trained, index: int = 0, columns: int = 8) -> Figure:
     }
     answers = {title: ask(trained, index, asked).prediction for title, asked in questions.items()}
     rows = {title: panels(evaluation, index, answer)["prediction"][times] for title, answer in answers.items()}
-    return image_grid({"truth": evaluation.video[index, times], **rows}, [f"{t + 1}" for t in times])[0]
+    return image_grid({"truth": evaluation.video[index, times], **rows}, [f"frame {t + 1}" for t in times])[0]
 
 
 def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:

@@ -22,12 +22,12 @@ from ..measure import results
 from ..measure.measure import Measurement, measure
 from ..measure.options import Options
 from . import svg
+from .clip_whatif import PLAYED, WIDE, clip_what_if
 from .page import render
 from .player import player
 from .style import PALETTE, use_style
 from .tables import table
 
-PLAYED, WIDE = 60, 400  # frames and pixels across, at most, of the player on a page
 PAGE = "index.html"
 FAILED = "failed.txt"  # what measure.smk leaves of a clip that could not be measured the last time
 CANNOT = (
@@ -92,7 +92,8 @@ def paths(found: Measurement) -> Figure:
         for axis, style in enumerate("-:"):
             label = f"object {k + 1}, {'xy'[axis]}"
             right.plot(times[fit.used], rest[:, axis], style, color=color, lw=1, label=label)
-    left.set(xlabel="x, pixels", ylabel="y, pixels", title="Path", aspect="equal")
+    left.set(xlabel="x, pixels", ylabel="y, pixels", title="Path")
+    left.set_aspect("equal", adjustable="datalim")  # the axes keep their size, so that a flat path leaves room
     left.invert_yaxis()
     right.set(xlabel="seconds", ylabel="pixels", title="Residuals")
     for ax in (left, right):
@@ -169,6 +170,7 @@ def _parts(found: Measurement, about: dict[str, object]) -> Iterator[tuple[str, 
     yield "Constants", constants_table(about)
     yield "What was drawn", looks(found)
     yield "Path and fit", paths(found)
+    yield "What if?", clip_what_if(found)
     yield "Laws that were tried", laws_table(about)
     yield "What could not be known", unknown(about)
 

@@ -113,8 +113,7 @@ def _panels(results: pd.DataFrame, data: pd.DataFrame, x: str, y: str, sharey: b
             PALETTE, data[data["task"] == name].dropna(subset=y).groupby("seed"), strict=False
         ):
             ax.plot(line[x], line[y], color=color, lw=1, alpha=0.8, label=f"seed {seed}")
-        ax.set_xlabel(x)
-        ax.set(title=TASKS[name].title, ylabel="")
+        ax.set(xlabel=x, ylabel="", title=TASKS[name].title if len(tasks) > 1 else "")  # alone, its page says it
     return figure
 
 

@@ -60,7 +60,7 @@ def acceptance_figure(starts: pd.DataFrame) -> Figure:
     for ax, run in zip(axes, starts.itertuples(), strict=True):
         for distance, color, label in ((run.drawn, "0.7", "all"), (run.kept, PALETTE[0], "kept")):
             ax.hist(distance.ravel(), bins=20, density=True, histtype="step", color=color, label=label)
-        ax.set_title(run.task)
+        ax.set_title(TASKS[run.task].title)
         ax.set(xlabel="start, pixels from middle", yticks=[])
     axes[0].legend()
     return figure

@@ -16,6 +16,7 @@ from .labels import SMALLEST
 
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
+PART_COLORS = {"input": "#0072b2", "predicted": "#009e73", "extrapolated": "#d55e00"}  # as in browser/panels.css
 
 
 def use_style() -> None:
@@ -45,10 +46,12 @@ def show_image(ax: plt.Axes, image: Tensor) -> None:
 
 
 def image_grid(
-    rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str], size: float = 1.0
+    rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str], size: float = 1.0, title: str = ""
 ) -> tuple[Figure, np.ndarray]:
     """Named rows of images (C, S, S) under common titles, ``size`` inches each; None leaves a place empty.
 
+    Args:
+        title: of the whole; on the left, where a window that shows only a part of it begins.
     Returns:
         the figure and its axes, (rows, columns), to draw on.
     """
@@ -63,6 +66,8 @@ def image_grid(
                 ax.spines[:].set_visible(False)
             else:
                 show_image(ax, image)
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=SMALLEST)
+    for ax, above in zip(axes[0], titles, strict=True):
+        ax.set_title(above, fontsize=SMALLEST)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=SMALLEST + 2)
     return figure, axes

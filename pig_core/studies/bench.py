@@ -31,7 +31,7 @@ from ..model import video_losses
 from ..runs.build import build_model
 from ..tasks import TASKS
 from .noise import constants_and_noise
-from .paint import first_paints
+from .paint import first_paints, slider_moves
 from .plain import PlainPAIG
 from .tracker import measure
 
@@ -178,10 +178,11 @@ def noise() -> dict:
 
 
 def report() -> dict:
-    """``make report`` with everything installed, and the first paint of its pages, ms; shown by the next one."""
+    """``make report`` with everything installed, first paint of its pages and a slider move, ms; shown by the next."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
     seconds = seconds_of(make)
-    return {"seconds": seconds, "first paint": first_paints(sorted((project_root() / "reports").glob("*.html")))}
+    pages = sorted((project_root() / "reports").glob("*.html"))
+    return {"seconds": seconds, "first paint": first_paints(pages), "slider move": slider_moves(pages)}
 
 
 PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, noise, report)}

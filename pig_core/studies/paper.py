@@ -29,13 +29,15 @@ OUTCOMES = {
 }  # fmt: skip
 
 
-def full_runs(name: str = "") -> pd.DataFrame:
+def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     """Kept runs of the recipe ``paper``: as :func:`load_results` gives them, and the columns of their explanations.
 
     Args:
         name: of a folder in reports/results; empty: that one itself.
+        task: of the runs; empty: of all of them.
     """
-    runs = load_results(results_folder() / name).query("recipe == 'paper'").reset_index(drop=True)
+    runs = load_results(results_folder() / name)
+    runs = runs[(runs["recipe"] == "paper") & (not task or runs["task"] == task)].reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
     columns = ["found_at", "outside", "velocity", "fitted", "with_network", "error_rms", "lag", "lag_share", "dots"]
     return runs.join(pd.DataFrame(about, columns=columns))
@@ -91,7 +93,7 @@ def _lines(curves: Mapping[str, pd.DataFrame], limits: Mapping[str, float | None
             ax.plot(line["step"], line[name], color=color, lw=1, label=label)
         if limit is not None:
             ax.axhline(limit, color="0.4", ls=":")
-        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if ax is axes[0] else "")
+        ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if name.endswith("loss") else name)
         ax.set(yscale="log" if name.endswith("loss") else "linear")
         label_ends(ax)
     return figure
@@ -111,9 +113,8 @@ def found(run: pd.Series, columns: int = 6) -> Figure:
         "reconstruction": [recons[t] for t in times],
         "prediction": [prediction[t - ahead] if t >= ahead else None for t in times],
     }
-    figure, _ = image_grid(rows, [f"t = {t + 1}" for t in times], 0.9)
-    figure.suptitle(f"seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}")
-    return figure
+    title = f"seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}"
+    return image_grid(rows, [f"t = {t + 1}" for t in times], 0.9, title)[0]
 
 
 def biases(runs: pd.DataFrame) -> Markdown:

@@ -70,6 +70,9 @@ def _of_all(errors: pd.Series) -> str:
     return f"{errors.median():.2f} % ({errors.max():.2f})" if len(errors) else ""
 
 
+_SAID = {"color": "colour"}  # of the options that say what videos look like
+
+
 def tracker_table(improved: pd.DataFrame) -> Markdown:
     """What the plain tracker measures in colour and in grey, beside the recipe ``improved`` (median over seeds)."""
     ours, rows = constants_of(improved).groupby(["task", "name"])["error"].median(), []
@@ -77,7 +80,8 @@ def tracker_table(improved: pd.DataFrame) -> Markdown:
         for kind, found in kinds.items():
             rows += [
                 {
-                    "task": TASKS[task].title, "videos": kind, "tracked without a loss": f"{100 * found['kept']:.0f} %",
+                    "task": TASKS[task].title, "videos": _SAID.get(kind, kind),
+                    "tracked without a loss": f"{100 * found['kept']:.0f} %",
                     "position error": "" if found["rms"] is None else f"{found['rms']:.2g} px", "": f"${name}$",
                     "tracker": _percent(found["learned"].get(name, math.nan) / true - 1),
                     "`improved`, in colour": _percent(ours[task, name]),

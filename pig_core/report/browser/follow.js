@@ -28,7 +28,7 @@ pig.mark = (svg, t) => {
     }
   }
   for (const frames of clock.paths) {
-    for (const [cx, cy] of frames[t] ?? []) parts.push(pig.make("circle", { cx, cy, r: 4.5, class: "pig-now pig-here" }));
+    for (const [cx, cy] of frames[t] ?? []) parts.push(pig.make("circle", { cx, cy, r: 6, class: "pig-now pig-here" }));
   }
   svg.querySelector(".pig-marks")?.remove();
   const layer = pig.make("g", { class: "pig-marks", "aria-hidden": "true" });

@@ -64,7 +64,7 @@ pig.whatif = async (root, scene) => {
     xlabel: "", ylabel: "loss per frame", picked: x => { sliders[active].set(x); ask(); },
   });
   const map = pig.chart({
-    title: `loss over ${across} and ${upward}: drag`, xlabel: sliders[across].label, ylabel: sliders[upward].label,
+    title: "dark: small loss; drag the dot", xlabel: sliders[across].label, ylabel: sliders[upward].label,
     label: `map of the loss over ${across} and ${upward}, dark where it is small; the arrow keys move the dot`,
     both: true, picked: (x, y) => { sliders[across].set(x); sliders[upward].set(y); ask(); },
   });
@@ -183,7 +183,9 @@ pig.whatif = async (root, scene) => {
     pig.make("div", { class: "pig-tools" }, pig.choice("video", videos.map(each => each.name), open),
              pig.make("button", { type: "button", click: reset }, "as learned")),
     pig.make("div", { class: "pig-row" }, ...Object.values(panels).map(panel => panel.node)), clock.node,
-    pig.make("div", { class: "pig-sliders" }, ...Object.values(sliders).map(slider => slider.node)), said, pig.make("div", { class: "pig-film" }, strip, cursor),
+    pig.make("div", { class: "pig-sliders" }, ...Object.values(sliders).map(slider => slider.node)), said,
+    pig.make("div", { class: "pig-heading" }, "truth (above) and prediction (below); press a frame to go there"),
+    pig.make("div", { class: "pig-film" }, strip, cursor),
     pig.make("div", { class: "pig-charts" }, curve.svg, map.svg, decay.svg, paths.svg),
   );
   root.tabIndex = 0;
