@@ -27,7 +27,11 @@ def write(path, frames, fps=25, options=None, aspect=1):
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames.shape[1:3]
         # The conversion puts colours in the middle of four pixels: untold, a reader takes them for the left ones'.
-        stream.pix_fmt, stream.options = "yuv420p", {"x264-params": "chromaloc=1", **(options or {"crf": "18"})}
+        # With mbtree the same frames give other bits each time.
+        stream.pix_fmt, stream.options = (
+            "yuv420p",
+            {"x264-params": "chromaloc=1:mbtree=0", **(options or {"crf": "18"})},
+        )
         stream.codec_context.sample_aspect_ratio = aspect
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")))

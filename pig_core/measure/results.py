@@ -153,7 +153,8 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, quality: i
         stream = container.add_stream("libx264", rate=max(1, round(fps)))
         stream.pix_fmt = "yuv420p"
         # The conversion averages colours over four pixels; unless it is told, a reader takes them for the left ones'.
-        stream.options = {"crf": str(quality), "x264-params": "chromaloc=1"}
+        # With mbtree the same frames give other bits each time.
+        stream.options = {"crf": str(quality), "x264-params": "chromaloc=1:mbtree=0"}
         for number, frame in enumerate(frames):
             if not number:
                 stream.height, stream.width = frame.shape[:2]

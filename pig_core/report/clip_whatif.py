@@ -49,8 +49,9 @@ def _sliders(law: ClipLaw, numbers: np.ndarray) -> list[dict[str, object]]:
         value, constant = values[name], law.constants.get(name)
         if constant is not None and constant.positive:
             low, *_, high = slider_range(value)
-        else:  # a part of an acceleration: as far as the whole one is large, both ways
-            low, high = (value + way * np.hypot(values["ax"], values["ay"]) for way in (-1, 1))
+        else:  # a part of a velocity or an acceleration: as far as the whole one is large, both ways
+            whole = np.hypot(*(values.get(name[0] + axis, value) for axis in "xy")) or 1.0
+            low, high = value - whole, value + whole
         unit = constant.unit if constant else "pixels/s²"
         found.append({
             "label": name, "names": [name], "unit": "" if unit == "1" else unit, "value": value,
