@@ -17,6 +17,7 @@ from PIL import Image
 
 from pig_core.common.errors import ConfigError, DataError
 from pig_core.measure import bodies, video, warn
+from pig_core.measure.appearance import Appearance
 from pig_core.measure.bench import judged
 from pig_core.measure.collisions import TwoPendulums
 from pig_core.measure.errorbars import bars
@@ -26,6 +27,7 @@ from pig_core.measure.measure import measure, predict_last_quarter
 from pig_core.measure.options import Options
 from pig_core.measure.rendered import load_mujoco, render
 from pig_core.measure.straight import ConstantAcceleration
+from pig_core.measure.track import Track
 from pig_core.measure.video import read_clip
 from pig_core.report.measured import main
 
@@ -333,6 +335,17 @@ def test_objects_that_cover_each_other_are_counted():
     paths = np.array([[[0, 0], [9, 0], [50, 50]], [[0, 0], [7, 0], [50, 50]], [[0, 0], [30, 0], [50, 50]]], float)
     assert warn.overlapping(paths, [6, 10, 4]) == 1
     assert warn.overlapping(paths[:, :1], [6]) == 0
+
+
+def test_an_object_that_no_one_picture_shows_is_not_to_be_trusted():
+    """Of ten frames; in the two that the law does not use it was hidden."""
+    used, look = np.arange(10) < 8, Appearance(np.zeros((3, 3, 3)), np.ones((3, 3)))
+    well, poor = (
+        Track(look, np.zeros((10, 2)), np.where(used, drawn, 0), used, 1.0, 1.0, np.zeros((2, 4, 10, 2)))
+        for drawn in (0.8, 0.4)
+    )
+    (said,) = warn.of_drawing([well, poor], used)
+    assert said.startswith("drawing object 2 explains only 40 % of what moves there")
 
 
 @pytest.mark.parametrize("kind", ["png", "mov", "gif"])

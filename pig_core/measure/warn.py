@@ -14,6 +14,8 @@ from .video import Clip
 SHAKEN = 0.3  # of the frames
 SMALL = 4.0  # pixels of the file across
 SHADOW = 0.96  # darkness: shadows of rendered clips have 0.985 and more, objects 0.93 and less
+POOR = 0.5  # of what moves there that a drawn object explains: well-found ones have 0.55 and more
+TOUCHED = 0.1  # of the frames in which objects may meet: a collision is no more
 RIVAL = 0.3  # of the score of what was measured, from which on another thing is worth a word
 BLACK = 0.25  # of the background's light, that a shadow leaves at least
 LOOKED_AT = 40  # frames that are enough to tell a shadow
@@ -103,6 +105,16 @@ def of_another(other: Track | None, result, scene: Scene) -> list[str]:
     return [f"something else moves as well: if you meant that, set at={result.clip.times[t]:.2f},{x:.0f},{y:.0f}"]
 
 
+def of_drawing(tracks: Sequence[Track], used: np.ndarray) -> list[str]:
+    """Objects that no one picture shows, in the frames (T,) that a law was fitted to."""
+    explained = [float(np.median(track.drawn[used])) for track in tracks]
+    return [
+        f"drawing object {number} explains only {100 * share:.0f} % of what moves there: it changes its look or is more "
+        "than one thing, and its place is not to be trusted"
+        for number, share in enumerate(explained, 1) if share < POOR
+    ]  # fmt: skip
+
+
 def overlapping(positions: np.ndarray, diameters: Sequence[float]) -> int:
     """In how many frames any two of the discs at positions (T, K, 2) overlap."""
     apart = np.linalg.norm(positions[:, :, None] - positions[:, None], axis=-1)
@@ -118,7 +130,8 @@ def of_result(result, seen: np.ndarray) -> list[str]:
             found.append(f"object {number} is {diameter:.2f} pixels across: come closer, at least {SMALL:g} are needed")
     if (missing := int((~seen).sum())) > 0:
         found.append(f"in {missing} of {len(seen)} frames the object was not seen: hidden, or out of the picture")
-    if met := overlapping(result.positions[fit.used], result.diameters):
+    found += of_drawing(result.tracks, fit.used)
+    if (met := overlapping(result.positions[fit.used], result.diameters)) > TOUCHED * fit.used.sum():
         found.append(
             f"objects touch or cover each other in {met} of {fit.used.sum()} frames: what is drawn of one may be "
             "part of another, and constants may be further off than their bars say"
