@@ -109,8 +109,8 @@ def of_drawing(tracks: Sequence[Track], used: np.ndarray) -> list[str]:
     """Objects that no one picture shows, in the frames (T,) that a law was fitted to."""
     explained = [float(np.median(track.drawn[used])) for track in tracks]
     return [
-        f"drawing object {number} explains only {100 * share:.0f} % of what moves there: it changes its look or is more "
-        "than one thing, and its place is not to be trusted"
+        f"drawing object {number} explains only {100 * share:.0f} % of what moves there: it changes its look or is "
+        "more than one thing, and its place is not to be trusted"
         for number, share in enumerate(explained, 1) if share < POOR
     ]  # fmt: skip
 

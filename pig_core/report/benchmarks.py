@@ -59,15 +59,20 @@ def goals_table(runs: dict[str, list[dict[str, object]]]) -> Markdown:
 
 
 def load_simulated(folder: Path | None = None) -> pd.DataFrame:
-    """One row for each constant of each clip of a simulated task; failed clips have no value."""
+    """One row for each constant of each clip of a simulated task; failed clips have no value.
+
+    ``doubted``: whether the measurement itself says that it is not to be trusted.
+    """
     rows = []
     for path in sorted((folder or results_folder() / "clips" / "simulated").glob("*.json")):
         about = json.loads(path.read_text())
+        doubted = any("not to be trusted" in line for line in about.get("warnings", []))
         for name, true in about["truth"].items():
             value = about.get("parameters", {}).get(name, {})
             rows.append((about["task"], about["clip"], about.get("law", "none"), about["true_law"], name, true,
-                         *(value.get(key) for key in ("value", "low", "high")), value.get("covered", 0)))  # fmt: skip
-    columns = ["task", "clip", "law", "true_law", "constant", "true", "value", "low", "high", "covered"]
+                         *(value.get(key) for key in ("value", "low", "high")), value.get("covered", 0),
+                         doubted))  # fmt: skip
+    columns = ["task", "clip", "law", "true_law", "constant", "true", "value", "low", "high", "covered", "doubted"]
     return pd.DataFrame(rows, columns=columns)
 
 
