@@ -14,16 +14,16 @@ Columns that are options of a measurement (``law``, ``known``, ``px_per_m``, ``o
 
 import csv
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from ..common.errors import DataError, PigError
+from ..common.errors import DataError
 from ..common.files import write_json
 from ..common.progress import Progress
-from .judge import beside
-from .law import family
-from .measure import measure
+from .judge import judged
+from .measure import Measurement, measure
 from .options import Options
 from .results import fingerprint
 
@@ -78,21 +78,15 @@ def bench_classes(folder: Path, out: Path) -> pd.DataFrame:
         for kind, clip, options, truth in clips:
             path = out / kind / f"{clip.name}.json"
             if not path.is_file():
-                write_json(path, {"class": kind, "clip": clip.name, **judged(clip, options, truth)})
+                about = {"class": kind, "clip": clip.name, "sha256": fingerprint(clip), "options": options}
+                write_json(path, {**about, **judged(options.get("law"), truth, partial(_measured, clip, options))})
             results.append(pd.read_json(path, typ="series"))
             progress.advance(f"{kind}/{clip.name}")
     return errors_table([dict(result) for result in results])
 
 
-def judged(clip: Path, options: dict[str, object], truth: dict[str, float]) -> dict[str, object]:
-    """One clip beside its truth; constants that its law does not have are missed."""
-    about = {"sha256": fingerprint(clip), "options": options, "truth": truth}
-    try:
-        found = measure(Options(str(clip), **options))
-    except PigError as error:
-        return {**about, "failed": str(error)}
-    parameters = beside(found.parameters, truth)
-    return {**about, "law": family(found.fit.law.name), "parameters": parameters, "warnings": found.warnings}
+def _measured(clip: Path, options: dict[str, object]) -> Measurement:
+    return measure(Options(str(clip), **options))
 
 
 def errors_table(results: list[dict]) -> pd.DataFrame:

@@ -21,14 +21,15 @@ def beside(parameters: Mapping[str, Mapping[str, object]], truth: Mapping[str, f
 
 
 def judged(
-    true_law: str,
+    true_law: str | None,
     truth: Mapping[str, float],
     take: Callable[[], Measurement],
-    more: Callable[[Measurement], dict[str, object]],
+    more: Callable[[Measurement], dict[str, object]] = lambda found: {},
 ) -> dict[str, object]:
     """What ``take`` measures, judged, or why it failed; a clip that cannot be measured counts, too.
 
     Args:
+        true_law: None if nobody said it.
         more: what only some results have.
     """
     began = time.process_time()

@@ -40,7 +40,7 @@ class Watching:
         columns, rows = where[inside].astype(int).T
         picture[rows, columns] = PATH
         ring(picture, where[shown], max(look.diameter, 4) / 2, DRAWN)
-        text = f"looking for what moves, frame {index[shown]}"
+        text = f"the search, frame {index[shown]}: a ring around what was found, dots where it was in other frames"
         self.show(f'<img src="{png_url(picture)}" alt="{text}" style="width: 100%; max-width: 40rem"><br>{text}')
 
 
