@@ -141,8 +141,7 @@ class Law(Dynamics):
     def substep(self, pos: Tensor, vel: Tensor, h: float, action: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One semi-implicit Euler step of h seconds: velocity first, then position with the new velocity."""
         acc = self.acceleration(pos, vel, action)
-        if acc is not None:
-            vel = vel + h * acc
+        vel = vel if acc is None else vel + h * acc
         return self.walls(pos + h * vel, vel)
 
     def substep_back(self, pos: Tensor, vel: Tensor, h: float, action: Tensor | None = None) -> tuple[Tensor, Tensor]:

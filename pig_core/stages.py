@@ -204,8 +204,7 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         beyond = output.rollout - output.rollout.clamp(0, video.shape[-1])  # (B, P, K, 2), pixels outside the picture
         if config.outside_loss:
             loss = loss + config.outside_loss * beyond.square().sum((-2, -1)).mean()
-        outside = beyond.ne(0).any(-1).float()
-        return {"loss": loss, **result, "outside": outside.sum() / max(1, outside.numel())}
+        return {"loss": loss, **result, "outside": beyond.ne(0).any(-1).float().mean().nan_to_num()}
 
     def schedule(step: int) -> float:
         return 0.2 if config.anneal_lr and step // per_epoch >= int(0.75 * config.epochs) else 1.0

@@ -66,11 +66,7 @@ class FittedVelocity(Velocity):
 
     def anchored(self, positions: Tensor, physics: Law, actions: Tensor | None = None) -> State:
         at = positions.shape[1] - 1 if physics.reversible else 0
-        vel = (positions[:, max(at, 1)] - positions[:, max(at, 1) - 1]) / self.dt
-        if not physics.reversible:  # less what the first frame adds: a guess above a law's top speed never comes down
-            push = physics.acceleration(positions[:, 0], vel, None if actions is None else actions[:, 0])
-            vel = vel if push is None else vel - push * self.dt * (1 + 1 / physics.substeps) / 2
-        return fit_state(positions, at, (positions[:, at], vel), physics, actions=actions)
+        return fit_state(positions, at, guess_state(positions, at, physics, actions), physics, actions=actions)
 
 
 VELOCITIES: dict[str, type[Velocity]] = {"fit": FittedVelocity, "mlp": MLPVelocity}
@@ -78,8 +74,7 @@ VELOCITIES: dict[str, type[Velocity]] = {"fit": FittedVelocity, "mlp": MLPVeloci
 
 def ahead(pos: Tensor, vel: Tensor, steps: int, physics: Law, actions: Tensor | None = None) -> State:
     """The state ``steps`` frames later."""
-    positions, velocities = physics.rollout(pos, vel, steps, actions)
-    return positions[:, -1], velocities[:, -1]
+    return tuple(path[:, -1] for path in physics.rollout(pos, vel, steps, actions))
 
 
 def path_through(pos: Tensor, vel: Tensor, at: int, steps: int, physics: Law, actions: Tensor | None = None) -> Tensor:
@@ -88,6 +83,15 @@ def path_through(pos: Tensor, vel: Tensor, at: int, steps: int, physics: Law, ac
     earlier = [physics.rollout(pos, vel, at, before, backwards=True)[0].flip(1)] if at else []
     later = [physics.rollout(pos, vel, steps - 1 - at, after)[0]] if at < steps - 1 else []
     return torch.cat([*earlier, pos.unsqueeze(1), *later], 1)
+
+
+def guess_state(positions: Tensor, at: int, physics: Law, actions: Tensor | None = None) -> State:
+    """The state at one frame after two positions beside it: where :func:`fit_state`, which see, can start."""
+    vel = (positions[:, max(at, 1)] - positions[:, max(at, 1) - 1]) / physics.dt
+    if not physics.reversible:  # less what the first frame adds: a guess above a law's top speed never comes down
+        push = physics.acceleration(positions[:, 0], vel, None if actions is None else actions[:, 0])
+        vel = vel if push is None else vel - push * physics.dt * (1 + 1 / physics.substeps) / 2
+    return positions[:, at], vel
 
 
 def fit_state(

@@ -108,7 +108,5 @@ def _non_finite(model: PAIG, stage: Stage, step: int) -> str:
     model.zero_grad()
     stage.losses(step)["loss"].backward()
     names = [n for n, p in model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
-    return (
-        f"the gradient is not finite in stage {stage.name}, step {step} ({', '.join(names[:5]) or 'in the sum'}); "
-        "try a lower learning rate"
-    )
+    where = ", ".join(names[:5]) or "in the sum"
+    return f"the gradient is not finite in stage {stage.name}, step {step} ({where}); try a lower learning rate"

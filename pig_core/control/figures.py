@@ -1,18 +1,18 @@
-"""Figures and tables of control, from the committed results and arrays."""
+"""Figures of control, from the committed results and arrays."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from ..common.errors import RunError
 from ..common.files import results_folder
 from .environment import DT, SIZE
-from .episodes import HELD_DEGREES, WEIGHED
+from .episodes import HELD_DEGREES
 from .experiment import by_sequences
+from .tables import not_measured, worst_error
 
 TIP = SIZE / 4.4  # from the pivot to the rod's tip, pixels: the renderer shows 4.4 rod lengths
 LOOKS = {
@@ -71,6 +71,12 @@ def angles_over_time(episodes: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
+def angle_between(episodes: Mapping[str, np.ndarray], one: str, other: str) -> float:
+    """The largest angle between the rods of two episodes at the same time, degrees."""
+    apart = episodes[f"{one}_angle"] - episodes[f"{other}_angle"]
+    return float(np.degrees(np.abs(np.mod(apart + np.pi, 2 * np.pi) - np.pi)).max())
+
+
 def efficiency_curve(results: Sequence[dict]) -> Figure | Markdown:
     """Training sequences against the worst error of a constant, and against the return; a line is a seed."""
     if not any("efficiency" in result for result in results):
@@ -104,11 +110,6 @@ def _legend(ax: plt.Axes) -> None:
     ax.legend(handles.values(), handles.keys())
 
 
-def worst_error(row: Mapping[str, Mapping[str, float]]) -> float:
-    """The largest relative error of a constant."""
-    return max(abs(error) for error in row["parameter_error"].values())
-
-
 def goals_figure(results: Sequence[dict]) -> Figure | Markdown:
     """How far from each goal the rod is over the last 50 frames, and in how many episodes it is held: every seed."""
     played = [result["goals"] for result in results if "goals" in result]
@@ -127,118 +128,8 @@ def goals_figure(results: Sequence[dict]) -> Figure | Markdown:
     axes[0].set(yscale="log", ylabel="degrees off, last 50 frames")
     axes[1].set(ylabel="episodes that hold the goal", ylim=(-0.05, 1.05))
     for ax in axes:
-        ax.set_xticks(range(len(names)), names)
+        ax.set_xticks(range(len(names)), names, rotation=45)
         ax.set_xlabel("goal, degrees from upright")
     _legend(axes[1])
     plt.close(figure)
     return figure
-
-
-def seeds_table(results: Sequence[dict]) -> pd.DataFrame:
-    """One row a seed: what was learned, and the return from pixels against the reference."""
-    rows = [
-        {
-            "seed": r["seed"], "g": r["learned"]["g"], "a": r["learned"]["a"],
-            "error of g, %": 100 * r["parameter_error"]["g"], "error of a, %": 100 * r["parameter_error"]["a"],
-            "training, s": r["train_seconds"], "of the CPU": r.get("train_cpu_seconds"),
-            "episodes": r.get("episodes", {}).get("resets"),
-            "return from pixels": r["return_pixels"], "return, true model": r["return_true_model"],
-            "swing-ups missed": r.get("episodes", {}).get("missed"), "plan, ms": r.get("plan_milliseconds"),
-        }
-        for r in results
-    ]  # fmt: skip
-    return pd.DataFrame(rows).set_index("seed").round(3).astype(object).fillna("") if rows else pd.DataFrame()
-
-
-def not_measured(part: str) -> Markdown:
-    """Says which command measures a part that no result has."""
-    return Markdown(f"This has not been measured yet: `python -m pig_core control --parts {part}` does.")
-
-
-def rows_of(results: Sequence[dict], part: str) -> pd.DataFrame:
-    """All rows of a part, those of every seed: its name, the seed, and what was measured."""
-    return pd.DataFrame([
-        {"seed": result["seed"], "name": name, **row}
-        for result in results
-        for name, row in result.get(part, {}).items()
-    ])  # fmt: skip
-
-
-def rows_table(results: Sequence[dict], part: str) -> pd.DataFrame | Markdown:
-    """The rows of a part, such as "goals"; in each the numbers of all seeds, in the order of the seeds."""
-    found: dict[str, dict[str, dict]] = {}
-    for result in results:
-        for name, row in result.get(part, {}).items():
-            found.setdefault(name, {})[result["seed"]] = row
-    if not found:
-        return not_measured(part)
-    table = [
-        {
-            part.replace("_", " "): name,
-            "seeds": _listed(rows),
-            "resets": _listed(sorted({row["resets"] for row in rows.values()})),
-            "return, true model": _listed(sorted({round(row["return_true_model"], 1) for row in rows.values()})),
-            "return from pixels": _listed(f"{row['return_pixels']:.1f}" for row in rows.values()),
-            "lower by, %": _listed(f"{100 * row['relative']:.1f}" for row in rows.values()),
-            "held, true model": _listed(sorted({row["held_true_model"] for row in rows.values()})),
-            "held from pixels": _listed(row["held_pixels"] for row in rows.values()),
-        }
-        | _more(rows.values())
-        for name, rows in sorted(found.items(), key=_place)
-    ]
-    return pd.DataFrame(table).set_index(part.replace("_", " ")).fillna("")
-
-
-def arrow_table(results: Sequence[dict]) -> pd.DataFrame | Markdown:
-    """What the arrow of the last torque changes in the states that are seen, and what a model without it learns."""
-    rows = [
-        {
-            "seed": run["seed"],
-            "speeds differ by, rad/s": run["arrow"]["speed_difference"],
-            "of it for each N m of torque": run["arrow"]["speed_difference_per_torque"],
-            "angles differ by, rad": run["arrow"]["angle_difference"],
-        }
-        | _without_arrow(run.get("without_arrow"))
-        for run in results
-        if "arrow" in run
-    ]
-    return pd.DataFrame(rows).set_index("seed").round(4).fillna("") if rows else not_measured("arrow")
-
-
-def _without_arrow(row: dict | None) -> dict[str, float]:
-    """A model that was trained and tested on pictures without the arrow."""
-    if row is None:
-        return {}
-    return {
-        "trained without it: worst error of g and a, %": 100 * worst_error(row),
-        "return": row["return_pixels"],
-        "return, true model": row["return_true_model"],
-        "swing-ups missed": row["missed"],
-    }
-
-
-def _place(row: tuple[str, object]) -> float:
-    """Rows that are named by numbers are in their order, others as they were measured."""
-    try:
-        return float(row[0])
-    except ValueError:
-        return 0.0
-
-
-def _more(rows: Iterable[dict]) -> dict[str, str]:
-    """What only some parts measure."""
-    rows, more = list(rows), {}
-    if "estimated" in rows[0]:
-        more["gravity, median"] = _listed(f"{np.median(row['estimated']):.2f}" for row in rows)
-        late = sorted({round(row["return_told_late"], 1) for row in rows})
-        more[f"return, true model told after {WEIGHED[0]} frames"] = _listed(late)
-    if "parameter_error" in rows[0]:
-        more["worst error of g and a, %"] = _listed(f"{100 * worst_error(row):.2g}" for row in rows)
-    if "error" in rows[0]:
-        more["off after 10 frames, pixels"] = _listed(f"{row['error']:.2f}" for row in rows)
-        more["and with physics"] = _listed(f"{row['error_physics']:.2f}" for row in rows)
-    return more
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value in values)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data.simulate import simulate
 from ..gauss_newton import differences, solve
 from ..physics import Law
-from ..state import fit_state, path_through
+from ..state import fit_state, guess_state, path_through
 from ..tasks import Task
 
 PROBE = 1e-4  # pixels, pixels per frame and logarithms of parameters that a trajectory is probed with (float64)
@@ -90,8 +90,7 @@ def _profile(positions: Tensor, last: int, physics: Law, actions: Tensor | None)
     """
     n, steps, k, d = positions.shape
     at = last if physics.reversible else 0
-    step = positions[:, max(at, 1)] - positions[:, max(at, 1) - 1]
-    pos, vel = fit_state(positions, at, (positions[:, at], step / physics.dt), physics, 6, actions)
+    pos, vel = fit_state(positions, at, guess_state(positions, at, physics, actions), physics, 6, actions)
     state = torch.stack([pos, vel * physics.dt], 1).flatten(1)  # (N, 2 K D)
 
     def path(state: Tensor) -> Tensor:

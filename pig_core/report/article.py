@@ -99,7 +99,7 @@ class Article(Preprocessor):
             sign.decompose()
         for heading in soup.find_all(re.compile("^h[1-6]$")):
             heading["id"] = self._name(heading.get_text())
-            if heading.name in ("h1", "h2"):
+            if heading.name in ("h1", "h2", "h3"):
                 self.section = re.sub(r"^\d+\. ", "", heading.decode_contents())
             if heading.name == "h2":
                 contents.append((heading["id"], heading.decode_contents()))
