@@ -198,6 +198,6 @@ def curve_svg(values: list[float], losses: list[float], here: tuple[float, float
     *line, (now_x, now_y) = zip(x, y, strict=True)
     return _CURVE.substitute(
         name=name, loss=f"{here[1]:.3g}", line=" ".join(f"{x:.1f},{y:.1f}" for x, y in line), x=f"{now_x:.1f}",
-        y=f"{now_y:.1f}", first=f"{values[0]:.3g}", last=f"{values[-1]:.3g}", most=f"{10**high:.2g}",
-        least=f"{10**low:.2g}",
+        y=f"{now_y:.1f}", first=f"{values[0]:.3g}", last=f"{values[-1]:.3g}", most=f"{float(f'{10**high:.1e}'):g}",
+        least=f"{float(f'{10**low:.1e}'):g}",
     )  # fmt: skip
