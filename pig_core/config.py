@@ -38,6 +38,8 @@ class Config:
     data_seed: int = data(0, "which videos to simulate: each number stands for a data set of its own", least=0)
     n_train: int = data(5000, "training sequences to simulate", least=1)
     n_eval: int = data(500, "validation and test sequences to simulate", least=1)
+    ssim_sequences: int = data(20,
+        "test sequences that the structural similarity, which is slow, is taken over; 0: all", least=0)
     datapoints: int = data(0, "train on the first so many sequences only; 0: on all", least=0)
     color: bool = model(True, "False: show the model a grey image (the mean of the channels)")
 
@@ -69,11 +71,9 @@ class Config:
         "velocity at frame L: fitted to the input positions through the physics, difference + MLP, or MLP (paper)",
         choices=("fit", "difference_mlp", "mlp"), keeps_weights=True)
     velocity_init: str = training("random", "last layer of the mlp velocity at the start", choices=("random", "zero"))
-    start_prior: bool = model(True,
-        "correct the estimated state by what the starts of the training scenes have in common")
+    start_prior: bool = model(True, "correct the estimated state by what the starts of training scenes have in common")
     alt_vel: bool = model(False, "the authors' alternative velocity: one linear layer on position differences")
-    cell_type: str = model("task",
-        "dynamics: the task's physics, or a black box (LSTM, interaction network)",
+    cell_type: str = model("task", "dynamics: the task's physics, or a black box (LSTM, interaction network)",
         choices=("task", "lstm", "interaction"))
     recurrent_units: int = model(100, "width of the black box", least=1)
     lstm_layers: int = model(1, "depth of the lstm", least=1)

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from pig_core.common.errors import ConfigError
 from pig_core.common.recorder import Session
 from pig_core.config import make_config
 from pig_core.data.draw import draw_discs
 from pig_core.data.videos import example_videos
+from pig_core.evaluation.evaluate import evaluate_video
 from pig_core.model import image_loss, to_video, video_losses
 from pig_core.parts.dynamics import BLACK_BOXES
 from pig_core.runs.build import build_model
@@ -164,3 +166,17 @@ def test_trivial_guesses_are_what_they_say():
     mean = np.mean(guesses["pred_loss_per_step"]["mean frame"])
     assert variance <= mean < 1.2 * variance  # the mean is taken over the input frames, too
     assert len(guesses["ssim_per_step"]["last frame"]) == 26
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(0, 45), (30, 30), (60, 45)])
+def test_the_similarity_is_taken_over_as_many_sequences_as_are_asked_for(asked, taken):
+    config = make_config()
+    model, frames = build_model(config), (255 * torch.rand(45, 13, 32, 32, 3)).byte()
+    with torch.no_grad():
+        video = to_video(frames)
+        drawn = model(video).prediction
+    pairs = [(drawn[i, 1].numpy(), video[i, model.input_steps + 1].numpy()) for i in range(taken)]
+    wanted = np.mean([structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in pairs])
+    found = evaluate_video(model, True, frames, None, ssim_sequences=asked).metrics["ssim_per_step"]
+    assert len(found) == 13 - model.input_steps
+    assert found[1] == pytest.approx(wanted, rel=1e-5)

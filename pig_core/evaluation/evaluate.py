@@ -14,7 +14,6 @@ from ..model import PAIG, Output, frame_errors, to_video, video_losses
 from ..tasks import RECONS_THRESHOLD, Task
 
 CHUNK = 20  # sequences evaluated at a time; bounds the memory
-SSIM_SEQUENCES = 20  # sequences the structural similarity is taken over: it is slow
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,26 @@ def _add_losses(sums: dict[str, float], model: PAIG, output: Output, video: Tens
 
 @torch.no_grad()
 def evaluate_video(
-    model: PAIG, color: bool, frames: Tensor, truth: Tensor | None, actions: Tensor | None = None
+    model: PAIG,
+    color: bool,
+    frames: Tensor,
+    truth: Tensor | None,
+    actions: Tensor | None = None,
+    ssim_sequences: int = 0,
 ) -> Evaluation:
-    """Evaluate on video, uint8 (N, T, H, W, 3), with the simulator's positions (N, T, K, 2), if they are known."""
+    """Evaluate on video, uint8 (N, T, H, W, 3), with the simulator's positions (N, T, K, 2), if they are known.
+
+    Args:
+        ssim_sequences: the first so many sequences are those that the similarity is taken over; 0: all.
+    """
     sums: dict[str, float] = {}
-    per_step, rollouts, encoded, first = [], [], [], None
+    per_step, similar, rollouts, encoded, first = [], [], [], [], None
     for video, output in _outputs(model, color, frames, actions):
         _add_losses(sums, model, output, video)
         error = frame_errors(output.prediction, video[:, model.input_steps :])  # (B, T-L)
         per_step.append(error.cpu())
+        few = (ssim_sequences or len(frames)) - sum(map(len, similar))
+        similar.append(similarity(output.prediction[:few].cpu(), video[:few, model.input_steps :].cpu()))
         rollouts.append(output.rollout.cpu())
         encoded.append(output.positions.cpu())
         if first is None:
@@ -70,8 +80,7 @@ def evaluate_video(
     positions, rollout = torch.cat(encoded).numpy(), torch.cat(rollouts).numpy()
     metrics: dict[str, object] = {name: value / len(frames) for name, value in sums.items()}
     metrics["pred_loss_per_step"] = torch.cat(per_step).mean(0).tolist()
-    shown, seen = first[1].prediction[:SSIM_SEQUENCES], first[0][:SSIM_SEQUENCES, model.input_steps :]
-    metrics["ssim_per_step"] = mean_similarity(shown, seen)
+    metrics["ssim_per_step"] = np.concatenate(similar).mean(0).tolist()
     if truth is not None and not positions.shape[2]:
         truth = truth.numpy()  # a baseline that knows no objects
     elif truth is not None:
@@ -110,14 +119,11 @@ def _rms(error: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(error))))
 
 
-def mean_similarity(prediction: Tensor, truth: Tensor) -> list[float]:
-    """Mean structural similarity of predicted and true frames, (n, T, C, S, S) each, for every time."""
-    return [
-        float(np.mean([
-            structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(*pair, strict=True)
-        ]))
-        for pair in zip(prediction.numpy().swapaxes(0, 1), truth.numpy().swapaxes(0, 1), strict=True)
-    ]  # fmt: skip
+def similarity(prediction: Tensor, truth: Tensor) -> np.ndarray:
+    """Structural similarity (n, T) of predicted and true frames, (n, T, C, S, S) each."""
+    pairs = zip(prediction.flatten(0, 1).numpy(), truth.flatten(0, 1).numpy(), strict=True)
+    found = [structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in pairs]
+    return np.array(found, float).reshape(prediction.shape[:2])
 
 
 def judge(metrics: dict[str, object], learned: dict[str, float], task: Task) -> dict[str, object]:

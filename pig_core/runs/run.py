@@ -142,7 +142,7 @@ class Run:
         config, task = self.config, self.task
         frames, actions = self.held_out["test"]
         truth = load_positions(config, "test", task.test_length, task)
-        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions)
+        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions, config.ssim_sequences)
         judged = judge(self.evaluation.metrics, self.model.physics.values(), task)
         self.metrics = {
             "task": config.task,

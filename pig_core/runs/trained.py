@@ -35,7 +35,7 @@ class Trained:
     def evaluation(self) -> Evaluation:
         """The model on its videos."""
         videos = self.videos or example_videos(self.task, self.n)
-        return evaluate_video(self.model, self.config.color, *videos)
+        return evaluate_video(self.model, self.config.color, *videos, ssim_sequences=self.config.ssim_sequences)
 
     def estimates(self) -> dict[str, Estimate]:
         """Constants with error bars from the positions that the model sees in the example videos' first L+P frames."""
