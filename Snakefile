@@ -6,11 +6,10 @@
 #   snakemake -c2 --config options=coordinates=released results=reports/released    with other options
 import shlex
 
-from pig_core.studies.studies import PLANNED, STUDIES
+from pig_core.studies.studies import STUDIES
 from pig_core.tasks import TASKS
 
 
-STUDIES = {**STUDIES, **PLANNED}
 RESULTS = config.get("results", "reports/results")
 
 

@@ -15,13 +15,14 @@ from .measures import errors_by_place, steps_to_discovery
 from .studies import STUDIES, study_results
 
 
-def study_header(name: str) -> Markdown:
-    """What a study asks, how to run it, and where the runs that are shown come from."""
-    study, runs = STUDIES[name], study_results(name)
+def study_header(*names: str) -> Markdown:
+    """What a study, or several with one question, asks, how to run it, and where the runs that are shown come from."""
+    study, runs = STUDIES[names[0]], pd.concat([study_results(name) for name in names])
+    given = names[0] if len(names) == 1 else f'"{" ".join(names)}"'
     commits, devices = (", ".join(sorted(set(values))) for values in (runs["commit"].map(short_commit), runs["device"]))
     return Markdown(
         f"*{study.question}* Recipe `{study.recipe}`, seeds {', '.join(map(str, study.seeds))}. Run it: "
-        f"`make study STUDY={name}`. Shown: {len(runs)} runs; commit {commits}; on {devices}."
+        f"`make study STUDY={given}`. Shown: {len(runs)} runs; commit {commits}; on {devices}."
     )
 
 
