@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from pig_core.common.errors import DataError
+from pig_core.laws import Spring
 from pig_core.measure import video, warn
 from pig_core.measure.appearance import Appearance
 from pig_core.measure.measure import measure
 from pig_core.measure.options import Options
+from pig_core.measure.straight import ConstantAcceleration
 from pig_core.measure.track import Track
 from pig_core.measure.video import read_clip
 from pig_core.report.measured import main
@@ -100,6 +102,16 @@ def test_an_object_that_no_one_picture_shows_is_not_to_be_trusted():
     assert said.startswith("drawing object 2 explains only 40 % of what moves there")
 
 
+def test_a_bar_down_to_zero_and_a_last_quarter_elsewhere_are_said():
+    """Both balls of a rendered clip followed, one with its shadow: k = 3 +- 9 where it was 14.5, and 20 pixels off."""
+    bars = {"k": {"low": -6.3, "high": 12.4}, "l": {"low": 0.1, "high": 0.3}, "ay": {"low": -1.0, "high": 1.0}}
+    (said,) = warn.of_bars(bars, {**Spring.constants, **ConstantAcceleration.constants})
+    assert said.startswith("the bar of k reaches down to zero")
+    (said,) = warn.of_prediction(20.4, [21.5, 43.7])
+    assert said.startswith("the last quarter of the motion is 20.4 pixels from where the first three predict it")
+    assert warn.of_prediction(4.4, [49.0]) == warn.of_prediction(None, [49.0]) == []
+
+
 def test_a_truncated_file_is_used_as_far_as_it_goes(swing, tmp_path):
     path = clips.pendulum(np.arange(30) / 25)
     whole = clips.write(tmp_path / "whole.mkv", clips.frames_of(path))
@@ -135,6 +147,3 @@ def test_what_leaves_the_picture_soon_is_measured_while_it_is_there(tmp_path):
     found = measure(Options(str(clips.write(tmp_path / "gone.mp4", frames)), law="constant_acceleration"))
     assert found.parameters["a"]["value"] == pytest.approx(400, rel=0.03)
     assert any("of 20 frames the object was not seen" in line for line in found.warnings)
-
-
-# Clips that others filmed or rendered

@@ -189,6 +189,3 @@ def test_a_law_of_ones_own_is_one_class(rng):
         assert fit.used.all()
     finally:
         LAWS.pop("circling")
-
-
-# What goes in

@@ -1,10 +1,11 @@
 """What a clip cannot tell, found before and after it was measured, each in one plain sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import fft, ndimage
 
+from ..physics import Constant
 from .appearance import sample
 from .fit import refused_rival
 from .search import Scene
@@ -15,6 +16,7 @@ SHAKEN = 0.3  # of the frames
 SMALL = 4.0  # pixels of the file across
 SHADOW = 0.96  # darkness: shadows of rendered clips have 0.985 and more, objects 0.93 and less
 POOR = 0.5  # of what moves there that a drawn object explains: well-found ones have 0.55 and more
+ASTRAY = 0.5  # of an object's diameter, that the last quarter may be from its prediction
 TOUCHED = 0.1  # of the frames in which objects may meet: a collision is no more
 RIVAL = 0.3  # of the score of what was measured, from which on another thing is worth a word
 BLACK = 0.25  # of the background's light, that a shadow leaves at least
@@ -122,6 +124,23 @@ def overlapping(positions: np.ndarray, diameters: Sequence[float]) -> int:
     return int((np.triu(apart < reach, 1)).any((1, 2)).sum())
 
 
+def of_bars(parameters: Mapping[str, Mapping[str, float]], constants: Mapping[str, Constant]) -> list[str]:
+    """Constants that are above zero by nature and whose bars are not."""
+    named = [name for name, value in parameters.items() if name in constants and constants[name].positive]
+    lost = [name for name in named if parameters[name]["low"] <= 0]
+    return [f"the bar of {name} reaches down to zero: this clip does not measure it" for name in lost]
+
+
+def of_prediction(unseen_px: float | None, diameters: Sequence[float]) -> list[str]:
+    """A last quarter that is not where the first three predict it: by pixels of the file, rms."""
+    if unseen_px is None or unseen_px < ASTRAY * min(diameters):
+        return []
+    return [
+        f"the last quarter of the motion is {unseen_px:.1f} pixels from where the first three predict it: the law does "
+        "not hold, or something else was followed, such as an object with its shadow"
+    ]
+
+
 def of_result(result, seen: np.ndarray) -> list[str]:
     """What the measurement itself shows."""
     found, fit, clip = [], result.fit, result.clip
@@ -131,6 +150,7 @@ def of_result(result, seen: np.ndarray) -> list[str]:
     if (missing := int((~seen).sum())) > 0:
         found.append(f"in {missing} of {len(seen)} frames the object was not seen: hidden, or out of the picture")
     found += of_drawing(result.tracks, fit.used)
+    found += of_bars(result.parameters, fit.law.constants) + of_prediction(result.unseen_px, result.diameters)
     if (met := overlapping(result.positions[fit.used], result.diameters)) > TOUCHED * fit.used.sum():
         found.append(
             f"objects touch or cover each other in {met} of {fit.used.sum()} frames: what is drawn of one may be "
