@@ -98,8 +98,9 @@ def test_an_object_that_no_one_picture_shows_is_not_to_be_trusted():
         Track(look, np.zeros((10, 2)), np.where(used, drawn, 0), used, 1.0, 1.0, np.zeros((2, 4, 10, 2)))
         for drawn in (0.8, 0.4)
     )
-    (said,) = warn.of_drawing([well, poor], used)
+    (said,) = warn.of_drawing([well, poor], used, [9.0, 9.0])
     assert said.startswith("drawing object 2 explains only 40 % of what moves there")
+    assert warn.of_drawing([well, poor], used, [9.0, 3.8]) == []  # too small, which is said by itself
 
 
 def test_a_bar_down_to_zero_and_a_last_quarter_elsewhere_are_said():

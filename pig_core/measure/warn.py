@@ -107,13 +107,17 @@ def of_another(other: Track | None, result, scene: Scene) -> list[str]:
     return [f"something else moves as well: if you meant that, set at={result.clip.times[t]:.2f},{x:.0f},{y:.0f}"]
 
 
-def of_drawing(tracks: Sequence[Track], used: np.ndarray) -> list[str]:
-    """Objects that no one picture shows, in the frames (T,) that a law was fitted to."""
+def of_drawing(tracks: Sequence[Track], used: np.ndarray, diameters: Sequence[float]) -> list[str]:
+    """Objects of some diameters that no one picture shows, in the frames (T,) that a law was fitted to.
+
+    Where an object is too small, which is said by itself, most of it is edge, and drawing it tells little.
+    """
     explained = [float(np.median(track.drawn[used])) for track in tracks]
     return [
         f"drawing object {number} explains only {100 * share:.0f} % of what moves there: it changes its look or is "
         "more than one thing, and its place is not to be trusted"
-        for number, share in enumerate(explained, 1) if share < POOR
+        for number, (share, diameter) in enumerate(zip(explained, diameters, strict=True), 1)
+        if share < POOR and diameter >= SMALL
     ]  # fmt: skip
 
 
@@ -149,7 +153,7 @@ def of_result(result, seen: np.ndarray) -> list[str]:
             found.append(f"object {number} is {diameter:.2f} pixels across: come closer, at least {SMALL:g} are needed")
     if (missing := int((~seen).sum())) > 0:
         found.append(f"in {missing} of {len(seen)} frames the object was not seen: hidden, or out of the picture")
-    found += of_drawing(result.tracks, fit.used)
+    found += of_drawing(result.tracks, fit.used, result.diameters)
     found += of_bars(result.parameters, fit.law.constants) + of_prediction(result.unseen_px, result.diameters)
     if (met := overlapping(result.positions[fit.used], result.diameters)) > TOUCHED * fit.used.sum():
         found.append(
