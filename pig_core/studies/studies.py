@@ -62,13 +62,12 @@ _JOINT = {
 # Dynamics that are learned, velocity included, on the positions of all training videos.
 _LEARNED = {
     "velocity_type": "difference_mlp", "backward_loss": 0.0, "start_prior": False, "dynamics_steps": 2000,
-    "dynamics_sequences": 0, "ssim_sequences": 0,
+    "dynamics_sequences": 0,
 }  # fmt: skip
 _BLACK_BOX = {**_LEARNED, "physics_lr_scale": 1.0, "dynamics_lr": 4e-3}
 _FRAMES = {
     **_NO_STAGES, "architecture": "video_lstm", "background_init": "network", "start_prior": False,
     "recurrent_units": 512, "epochs": 3, "batch_size": 32, "base_lr": 1e-3, "eval_every_n_epochs": 3,
-    "ssim_sequences": 0,
 }  # fmt: skip
 
 _MEASURED = tuple(task.name for task in TASKS.values() if task.truth)
@@ -95,14 +94,6 @@ STUDIES: dict[str, Study] = {
             "interaction": {**_BLACK_BOX, "cell_type": "interaction"},
         },
         tasks=("spring_color", "3bp_color", "bouncing_balls"), seeds=(0, 1, 2),
-    ),
-    "beside": Study(
-        "How far does `improved` predict, measured in the same way as the black boxes?",
-        {"improved": {"ssim_sequences": 0}}, tasks=("spring_color", "3bp_color", "bouncing_balls"),
-    ),
-    "beside_no_prior": Study(
-        "How far does it predict three bodies without the start prior?",
-        {"no_prior": {"ssim_sequences": 0, "start_prior": False}}, tasks=("3bp_color",), seeds=(0, 1, 2),
     ),
     "frames": Study(
         "How far does a model get that knows neither objects nor physics?",
