@@ -36,6 +36,15 @@ def test_the_error_bars_are_as_wide_as_the_scatter(name, repetitions):
     assert np.all((scores.std(0) > 0.55) & (scores.std(0) < 1.6))
 
 
+@pytest.mark.parametrize("factor", [0.1, 2])
+def test_a_run_that_is_far_off_is_estimated_all_the_same(factor):
+    """The recipe paper, stopped before its constants arrive, is off by a factor of ten."""
+    task, positions = TASKS["spring_color"], noisy_positions("spring_color", 0)
+    near, far = (estimate(positions, task, {n: f * v for n, v in task.truth.items()}) for f in (1, factor))
+    for name, each in near.items():
+        assert far[name].value == pytest.approx(each.value, rel=1e-4)
+
+
 def test_more_videos_give_narrower_bars():
     few, many = (
         estimate(noisy_positions("spring_color", 0, n), TASKS["spring_color"], {"k": 4.0, "l": 6.0}) for n in (10, 90)

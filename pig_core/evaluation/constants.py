@@ -19,7 +19,9 @@ from ..state import fit_state, guess_state, path_through
 from ..tasks import Task
 
 PROBE = 1e-4  # pixels, pixels per frame and logarithms of parameters that a trajectory is probed with (float64)
-ROUNDS = 4  # Gauss-Newton steps from the learned values; from twice or half a value they suffice, too
+ROUNDS, MOST = 4, 20  # Gauss-Newton steps: four suffice from twice or half a value, from further away it takes more
+LONGEST = 0.7  # of a step, in the logarithm of a constant: it may double or be halved
+SETTLED = 1e-2  # of a last step
 BOOTSTRAPS = 1000
 
 
@@ -45,11 +47,15 @@ def estimate(
     names, values = list(task.law.constants), dict(learned)
     positions = task.physics(substeps).coordinates(positions.double())
     actions = None if actions is None else actions[:, : positions.shape[1]].double()
-    for _ in range(ROUNDS):
+    for done in range(1, MOST + 1):
         physics = task.physics(substeps, values).double()
         residual, change = _profile(positions, task.input_steps - 1, physics, actions)  # (N, M), (N, M, p)
-        for name, step in zip(names, solve(change.flatten(0, 1), residual.flatten()).tolist(), strict=True):
-            values[name] = values[name] * math.exp(step) if task.law.constants[name].positive else values[name] + step
+        found = solve(change.flatten(0, 1), residual.flatten()).tolist()
+        for name, step in zip(names, found, strict=True):
+            factor = math.exp(min(max(step, -LONGEST), LONGEST))
+            values[name] = values[name] * factor if task.law.constants[name].positive else values[name] + step
+        if done >= ROUNDS and max(map(abs, found), default=0.0) < SETTLED:
+            break
     information = change.mT @ change  # (N, p, p)
     push = (change.mT @ residual.unsqueeze(-1)).squeeze(-1)  # (N, p)
     n, observed, unknown = len(positions), residual.shape[1], 2 * positions.shape[2] * positions.shape[3]
