@@ -103,7 +103,7 @@ def explain(trained: Trained) -> dict[str, object]:
 
     Returns:
         "outside": share of the predicted positions that lie outside of the picture; "velocity": rms of the model's
-        velocities and of the last differences of positions, pixels per second. If most predictions are inside, also:
+        velocities and of the last differences of positions, pixels per second. If the run predicts, also:
         "fitted": constants (value and bootstrap standard deviation) if every video's state is fitted to the positions;
         "with_network": those that suit the model's own states best; "error_rms": rms of the model's velocities against
         the fitted ones, pixels per second; "lag": seconds by which the model's velocity is late, if its error is seen
@@ -118,7 +118,7 @@ def explain(trained: Trained) -> dict[str, object]:
     step = (positions[:, steps - 1] - positions[:, steps - 2]) / task.dt
     theirs = model.state(positions[:, :steps])
     found = {"outside": outside, "velocity": {"model": _rms(theirs[1]), "differences": _rms(step)}}
-    if outside > 0.5:  # such a model has measured nothing
+    if outside > 0.5 or trained.evaluation.metrics["pred_loss"] > task.pred_threshold:  # nothing has been measured
         return found
     fitted = estimate(positions, task, values, substeps) if values else {}
     law = task.physics(substeps, {name: each.value for name, each in fitted.items()})
