@@ -143,8 +143,8 @@ def _panels(figure: Figure) -> list[str]:
             for handles, labels in legends:
                 figure.legend(handles, labels, loc="outside lower center", ncols=2)
                 lines = np.ceil(len(labels) / 2)
-        picture = ax.get_aspect() != "auto"  # as wide as there is room for, and then no higher than that makes it
-        needed = min(height, PHONE * ax.get_data_ratio() + 0.6) if picture else height
+        # A picture is as wide as there is room for, and then no higher than that makes it.
+        needed = min(height, PHONE * ax.get_data_ratio() + 0.6) if ax.images else height
         figure.set_size_inches(PHONE, needed + 0.2 * lines)
         tidy(figure)
         parts.append(svg(figure))
