@@ -22,11 +22,12 @@ from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write
 from ..common.machine import commit, provenance
 from ..data.videos import load_frames
 from ..evaluation.constants import estimate
+from ..evaluation.evaluate import judge
 from ..evaluation.pictures import to_bytes
 from ..physics import Law
 from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
-from ..state import State, fit_state
+from ..state import State, fit_state, guess_state
 from .measures import outside_share, steps_to_discovery
 from .restart import STARTS, restarts
 
@@ -115,14 +116,13 @@ def explain(trained: Trained) -> dict[str, object]:
     rollout = torch.from_numpy(trained.evaluation.rollout)[:, : task.pred_steps]
     outside = outside_share(rollout, task.image_size).item()
     steps, substeps, values = task.input_steps, model.physics.substeps, model.physics.values()
-    step = (positions[:, steps - 1] - positions[:, steps - 2]) / task.dt
-    theirs = model.state(positions[:, :steps])
-    found = {"outside": outside, "velocity": {"model": _rms(theirs[1]), "differences": _rms(step)}}
-    if outside > 0.5 or trained.evaluation.metrics["pred_loss"] > task.pred_threshold:  # nothing has been measured
+    guess, theirs = guess_state(positions, steps - 1, model.physics), model.state(positions[:, :steps])
+    found = {"outside": outside, "velocity": {"model": _rms(theirs[1]), "differences": _rms(guess[1])}}
+    if outside > 0.5 or not judge(trained.evaluation.metrics, values, task)["predicted"]:  # nothing has been measured
         return found
     fitted = estimate(positions, task, values, substeps) if values else {}
     law = task.physics(substeps, {name: each.value for name, each in fitted.items()})
-    best = fit_state(positions, steps - 1, (positions[:, steps - 1], step), law, FITS)
+    best = fit_state(positions, steps - 1, guess, law, FITS)
     error = theirs[1] - best[1]
     return {
         **found,

@@ -50,6 +50,11 @@ def only(name: str, seed: int = 0) -> pd.Series | None:
     return None if chosen.empty else chosen.iloc[0]
 
 
+def by_seed(name: str) -> dict[str, pd.Series | None]:
+    """The runs of a folder of results by the names under which they were expected, "s3" for seed 3; None: not run."""
+    return {key: only(name, seed=int(key[1:])) for key in expected(name)}
+
+
 def runs_table(runs: pd.DataFrame) -> Markdown:
     """Run by run: when objects were found, what was learned, where the predictions are, losses, time."""
     return rows_table([
