@@ -46,10 +46,10 @@ def test_the_lag_of_a_velocity_is_found():
     generator = torch.Generator().manual_seed(0)
     pos, acceleration = (torch.randn(500, 2, 2, generator=generator) for _ in range(2))
     noise = 0.01 * torch.randn(500, 2, 2, generator=generator)
-    found = full._lag(pos, acceleration, noise - 0.06 * acceleration)
+    found = full.lag_of(pos, acceleration, noise - 0.06 * acceleration)
     assert found["lag"] == pytest.approx(0.06, abs=1e-3)
     assert found["lag_share"] == pytest.approx(1 - 0.01**2 / 0.06**2, abs=0.01)
-    none = full._lag(pos, acceleration, noise)
+    none = full.lag_of(pos, acceleration, noise)
     assert abs(none["lag"]) < 2e-3
     assert none["lag_share"] < 0.05
 

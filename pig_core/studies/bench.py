@@ -30,6 +30,7 @@ from ..data.datasets import make_all
 from ..model import video_losses
 from ..runs.build import build_model
 from ..tasks import TASKS
+from .late import late_velocity
 from .noise import constants_and_noise
 from .paint import first_paints, slider_moves
 from .plain import PlainPAIG
@@ -177,6 +178,12 @@ def noise() -> dict:
     return {"3bp_color": constants_and_noise(TASKS["3bp_color"])}
 
 
+def late() -> dict:
+    """How late the paper's velocity network is, and what k comes with it, when it is taught in several ways."""
+    torch.set_num_threads(1)
+    return {"spring_color": late_velocity(TASKS["spring_color"])}
+
+
 def report() -> dict:
     """``make report`` with everything installed, first paint of its pages and a slider move, ms; shown by the next."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
@@ -185,7 +192,7 @@ def report() -> dict:
     return {"seconds": seconds, "first paint": first_paints(pages), "slider move": slider_moves(pages)}
 
 
-PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, noise, report)}
+PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, noise, late, report)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -129,7 +129,7 @@ def explain(trained: Trained) -> dict[str, object]:
         "fitted": {name: [each.value, each.bootstrap] for name, each in fitted.items()},
         "with_network": constants_given(theirs, positions[:, steps:], task.physics(substeps, values)) if values else {},
         "error_rms": _rms(error),
-        **_lag(best[0], law.acceleration(*best), error),
+        **lag_of(best[0], law.acceleration(*best), error),
     }
 
 
@@ -148,7 +148,7 @@ def constants_given(state: State, later: Tensor, law: Law) -> dict[str, float]:
     return law.values()
 
 
-def _lag(pos: Tensor, acceleration: Tensor | None, error: Tensor) -> dict[str, object]:
+def lag_of(pos: Tensor, acceleration: Tensor | None, error: Tensor) -> dict[str, object]:
     """Outward parts of accelerations and velocity errors, (N, K, D) each, and the line through them."""
     if acceleration is None or pos.shape[1] < 2:
         return {}

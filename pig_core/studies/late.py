@@ -1,0 +1,234 @@
+"""Why the learned velocity is late: the network of the recipe ``paper``, taught in several ways, without pictures.
+
+Positions are simulated, with more or less noise. Network, optimiser, rates and number of updates are the recipe's. The
+network is *taught* the velocities that predict best; or it learns from predicted positions, as in the recipe from
+pictures, with constants that are *known* or that are learned *together* with it, from 1. What differs only in noise and
+seed is trained side by side, as one batch of networks. ``python -m pig_core bench late``, 40 minutes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.utils import clip_grad_value_
+
+from ..common.progress import Progress
+from ..config import Config, make_config
+from ..data.simulate import simulate
+from ..evaluation.constants import best_possible
+from ..optim import OPTIMIZERS
+from ..report.labels import label_ends
+from ..report.style import PALETTE
+from ..state import MLPVelocity, State, fit_state, guess_state
+from ..tasks import Task
+from .costs import benchmark
+from .full import FITS, constants_given, lag_of
+from .tables import rows_table
+
+STEPS, BATCH = 25_000, 20  # as in the full runs
+SCENES, FRESH = 5_000, 600  # to learn from, as in the recipe, and to judge with
+NOISE = (0.0, 0.03, 0.06, 0.12)  # of positions, pixels
+SEEDS = (0, 1, 2)
+POINTS = 100  # of the course of constants that are kept
+
+
+class Pupil(nn.Module):
+    """The recipe's velocity network and a law with its constants."""
+
+    def __init__(self, task: Task, config: Config, constants: dict[str, float] | None, seed: int):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.velocity = MLPVelocity(task.input_steps, task.n_objects, task.dt)
+        self.law = task.physics(config.substeps, constants)
+        self.law.requires_grad_(constants is None)
+        self.first, self.ahead = task.input_steps, task.pred_steps
+
+    def forward(self, positions: Tensor, best: Tensor, loss: Callable[["Pupil", Tensor, Tensor], Tensor]) -> Tensor:
+        """One of the losses below; a forward pass, so that many pupils can take it at once."""
+        return loss(self, positions, best)
+
+    def state(self, positions: Tensor) -> State:
+        """At frame L, (B, K, 2) each, from positions (B, L+P, K, 2)."""
+        return self.velocity(positions[:, : self.first], self.law)
+
+
+def told(pupil: Pupil, positions: Tensor, best: Tensor) -> Tensor:
+    """The squared error of the velocity; ``best`` (B, K, 2) are those of the states that fit the positions best."""
+    return (pupil.state(positions)[1] - best).square().sum((-2, -1)).mean()
+
+
+def predicting(pupil: Pupil, positions: Tensor, best: Tensor) -> Tensor:
+    """The squared error of the predicted positions."""
+    rollout, _ = pupil.law.rollout(*pupil.state(positions), pupil.ahead)
+    return (rollout - positions[:, pupil.first :]).square().sum((-2, -1)).mean()
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the network learns."""
+
+    loss: Callable[[Pupil, Tensor, Tensor], Tensor]
+    constants_known: bool = True
+    batch: int = BATCH
+
+
+WAYS = {
+    "taught": Way(told),
+    "constants known": Way(predicting),
+    "together": Way(predicting, constants_known=False),
+    "together, batch 100": Way(predicting, constants_known=False, batch=100),
+}
+
+
+def late_velocity(
+    task: Task, steps: int = STEPS, noise: Sequence[float] = NOISE, seeds: Sequence[int] = SEEDS
+) -> list[dict[str, object]]:
+    """All ways with all levels of noise and all seeds.
+
+    Returns:
+        for each "way", "noise" (pixels) and "seed": the "learned" constants and their "course", [update, {name: value}]
+        (empty where they are known), the constants that suit the network's states best ("with_network"), and the error
+        of its velocities on fresh scenes as :func:`pig_core.studies.full.explain` gives it.
+    """
+    config, known = make_config(task, "paper"), best_possible(task)
+    law = task.physics(config.substeps, known)
+    rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
+    sets = []  # to learn from, and fresh
+    for n in (SCENES, FRESH):
+        exact = torch.from_numpy(simulate(task, n, task.seen_steps, rng).positions).float()
+        drawn = torch.randn(exact.shape, generator=generator)
+        positions = torch.stack([exact + level * drawn for level in noise])  # (levels, n, T, K, 2)
+        best = [_best_state(each, task, law) for each in positions]
+        sets.append((positions, best))
+    (positions, best), (fresh, truth) = sets
+    velocities = torch.stack([velocity for _, velocity in best])  # (levels, n, K, 2)
+    rows = []
+    for name, way in WAYS.items():
+        start = known if way.constants_known else None
+        pupils = [Pupil(task, config, start, seed) for _ in noise for seed in seeds]
+        course = _train(pupils, way, config, positions, velocities, steps, name)
+        for number, pupil in enumerate(pupils):
+            level, seed = divmod(number, len(seeds))
+            rows.append({
+                "way": name, "noise": noise[level], "seed": seeds[seed],
+                **({} if way.constants_known else {"learned": pupil.law.values()}),
+                "course": [[step, values[number]] for step, values in course],
+                **_judged(pupil, fresh[level], truth[level], task, law),
+            })  # fmt: skip
+    return rows
+
+
+def _best_state(positions: Tensor, task: Task, law: nn.Module) -> State:
+    last = task.input_steps - 1
+    with torch.no_grad():
+        return fit_state(positions, last, guess_state(positions, last, law), law, FITS)
+
+
+def _train(
+    pupils: list[Pupil], way: Way, config: Config, positions: Tensor, best: Tensor, steps: int, name: str
+) -> list[tuple[int, list[dict[str, float]]]]:
+    """Train pupils, those of one level of noise after those of another, in place; returns the course of constants."""
+    stacked, _ = stack_module_state(pupils)
+    learned = {key: value for key, value in stacked.items() if value.requires_grad}
+    levels, n = len(positions), positions.shape[1]
+    seeds, frozen = len(pupils) // levels, {key: value for key, value in stacked.items() if key not in learned}
+    optimizer = OPTIMIZERS[config.optimizer]([{"params": list(learned.values())}], lr=config.base_lr)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
+    course = []
+
+    def losses(weights: dict[str, Tensor], seen: Tensor, wanted: Tensor) -> Tensor:
+        return functional_call(pupils[0], weights, (seen, wanted, way.loss))
+
+    with Progress(name, steps, 1000) as progress:
+        for step in range(steps):
+            if step == int(0.75 * steps):  # as the recipe does
+                for group in optimizer.param_groups:
+                    group["lr"] *= 0.2
+            chosen = torch.stack([torch.randint(n, (way.batch,), generator=each) for each in generators])
+            seen, wanted = (part[:, chosen].flatten(0, 1) for part in (positions, best))  # (levels * seeds, batch, ...)
+            optimizer.zero_grad()
+            vmap(losses)({**learned, **frozen}, seen, wanted).sum().backward()
+            clip_grad_value_(learned.values(), config.clip_value)
+            optimizer.step()
+            if not way.constants_known and (step % max(1, steps // POINTS) == 0 or step == steps - 1):
+                _hand_back(pupils, learned)
+                course.append((step, [pupil.law.values() for pupil in pupils]))
+            progress.advance()
+    _hand_back(pupils, learned)
+    return course
+
+
+@torch.no_grad()
+def _hand_back(pupils: list[Pupil], learned: dict[str, Tensor]) -> None:
+    for number, pupil in enumerate(pupils):
+        for name, parameter in pupil.named_parameters():
+            if name in learned:
+                parameter.copy_(learned[name][number])
+
+
+@torch.no_grad()
+def _judged(pupil: Pupil, fresh: Tensor, truth: State, task: Task, law: nn.Module) -> dict[str, object]:
+    states = pupil.state(fresh)
+    error = states[1] - truth[1]
+    about = lag_of(truth[0], law.acceleration(*truth), error)
+    later = fresh[:, task.input_steps :]
+    return {
+        "with_network": constants_given(states, later, task.physics(law.substeps, law.values())),
+        "error_rms": error.square().mean().sqrt().item(),
+        "lag": about["lag"], "lag_share": about["lag_share"],
+    }  # fmt: skip
+
+
+def found() -> pd.DataFrame:
+    """What was measured, a row for each network; "k": learned, or, where constants were known, best with its states."""
+    rows = pd.DataFrame(benchmark("late")["result"]["spring_color"])
+    learned = rows["learned"].where(rows["learned"].notna(), rows["with_network"])
+    return rows.assign(k=learned.map(lambda values: values["k"]))
+
+
+def table(rows: pd.DataFrame, noise: float) -> Markdown:
+    """The ways at one level of noise, medians over the seeds (smallest and largest)."""
+    digits = {"late by, s": ("lag", 3), "share of the squared error": ("lag_share", 2), "error, px/s": ("error_rms", 2)}
+    lines = []
+    for name, group in rows[rows["noise"] == noise].groupby("way", sort=False):
+        cells = {label: _spread(group[column], places) for label, (column, places) in digits.items()}
+        own = group["with_network"].map(lambda values: values["k"])
+        learned = "" if group["learned"].isna().all() else _spread(group["k"], 3)
+        lines.append({"way": name, **cells, "$k$, learned": learned, "$k$, best with its own states": _spread(own, 3)})
+    return rows_table(lines)
+
+
+def _spread(values: pd.Series, places: int) -> str:
+    low, middle, high = (f"{value:.{places}f}" for value in (values.min(), values.median(), values.max()))
+    return f"{middle} ({low} to {high})"
+
+
+def figure(rows: pd.DataFrame, runs: pd.DataFrame, courses: dict[str, pd.DataFrame]) -> Figure:
+    """Delay and k against noise, a line a way (medians) and a dot a network, and the course of k while it is learned.
+
+    Args:
+        runs: full runs that predict; their delay and k are the grey bands.
+        courses: name -> "step" and "k" of what is learned.
+    """
+    shown, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4))
+    for ax, column, values in ((left, "lag", runs["lag"]), (middle, "k", runs["learned"].map(lambda v: v["k"]))):
+        ax.axhspan(values.min(), values.max(), color="0.85", zorder=0)
+        for color, (name, group) in zip(PALETTE, rows.groupby("way", sort=False), strict=False):
+            ax.plot(group["noise"], group[column], ".", color=color, ms=4)
+            ax.plot(group.groupby("noise")[column].median(), color=color, lw=1.2, label=name)
+        ax.set_xlabel("noise of positions in pixels")
+        label_ends(ax)
+    left.set_ylabel("velocity late by, in seconds")
+    middle.set_ylabel("k")
+    for color, (name, points) in zip(PALETTE[2:], courses.items(), strict=False):
+        right.plot(points["step"], points["k"], color=color, lw=1.2, label=name)
+    right.set(xlabel="updates", ylabel="k")
+    label_ends(right)
+    return shown
