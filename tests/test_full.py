@@ -14,6 +14,7 @@ from pig_core.report.results import curves_of, load_results
 from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
 from pig_core.runs.trained import Trained
+from pig_core.state import fit_state, guess_state, path_through
 from pig_core.studies import claims, full, paper, restart, tracker
 from pig_core.tasks import TASKS
 
@@ -52,6 +53,14 @@ def test_the_lag_of_a_velocity_is_found():
     none = full.lag_of(pos, acceleration, noise)
     assert abs(none["lag"]) < 2e-3
     assert none["lag_share"] < 0.05
+
+
+@torch.no_grad()
+def test_the_noise_of_positions_is_found(scenes):
+    law, last = SPRING.physics(10, SPRING.truth).double(), SPRING.input_steps - 1
+    seen = scenes[0] + 0.05 * torch.randn(scenes[0].shape, generator=torch.Generator().manual_seed(0))
+    state = fit_state(seen, last, guess_state(seen, last, law), law, full.FITS)
+    assert full.noise_of(seen, path_through(*state, last, seen.shape[1], law)) == pytest.approx(0.05, rel=0.05)
 
 
 def test_what_is_kept_of_a_run_can_be_shown(tiny, tmp_path, monkeypatch):

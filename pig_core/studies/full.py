@@ -27,7 +27,7 @@ from ..evaluation.pictures import to_bytes
 from ..physics import Law
 from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
-from ..state import State, fit_state, guess_state
+from ..state import State, fit_state, guess_state, path_through
 from .measures import outside_share, steps_to_discovery
 from .restart import STARTS, restarts
 
@@ -126,6 +126,7 @@ def explain(trained: Trained) -> dict[str, object]:
     error = theirs[1] - best[1]
     return {
         **found,
+        "noise": noise_of(positions, path_through(*best, steps - 1, positions.shape[1], law)),
         "fitted": {name: [each.value, each.bootstrap] for name, each in fitted.items()},
         "with_network": constants_given(theirs, positions[:, steps:], task.physics(substeps, values)) if values else {},
         "error_rms": _rms(error),
@@ -158,6 +159,12 @@ def lag_of(pos: Tensor, acceleration: Tensor | None, error: Tensor) -> dict[str,
     share = 1 - (y - slope * x).square().sum() / y.square().sum()
     dots = [[round(number, 3) for number in pair] for pair in torch.stack([x, y], 1)[:DOTS].tolist()]
     return {"lag": -slope.item(), "lag_share": share.item(), "dots": dots}
+
+
+def noise_of(positions: Tensor, paths: Tensor) -> float:
+    """The rms noise of positions (N, T, K, D) from paths fitted to them; a state uses up two of T numbers."""
+    frames = positions.shape[1]
+    return _rms(positions - paths) * (frames / (frames - 2)) ** 0.5
 
 
 def _rms(vectors: Tensor) -> float:

@@ -39,7 +39,9 @@ def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     runs = load_results(results_folder() / name)
     runs = runs[(runs["recipe"] == "paper") & (not task or runs["task"] == task)].reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
-    columns = ["found_at", "outside", "velocity", "fitted", "with_network", "error_rms", "lag", "lag_share", "dots"]
+    columns = [
+        "found_at", "outside", "velocity", "noise", "fitted", "with_network", "error_rms", "lag", "lag_share", "dots",
+    ]  # fmt: skip
     return runs.join(pd.DataFrame(about, columns=columns))
 
 
@@ -190,7 +192,7 @@ def against_expected(name: str, runs: Mapping[str, pd.Series | None]) -> pd.Data
     for key, ranges in expected(name).items():
         run = runs.get(key)
         for what, (low, high) in ((n, r) for n, r in ranges.items() if n != "because"):
-            value = None if run is None else run.outside if what == "outside" else run.learned[what]
+            value = None if run is None else run.learned[what] if what in run.learned else run[what]
             rows.append((key, what, low, high, value, None if value is None else low <= value <= high))
     return pd.DataFrame(rows, columns=["run", "what", "low", "high", "found", "as expected"])
 
