@@ -7,7 +7,8 @@ import torch
 from pig_core.config import make_config
 from pig_core.data.simulate import simulate
 from pig_core.optim import OPTIMIZERS
-from pig_core.studies import late
+from pig_core.physics import Law
+from pig_core.studies import late, stencils
 from pig_core.tasks import TASKS
 
 SPRING = TASKS["spring_color"]
@@ -47,3 +48,30 @@ def test_a_network_that_is_told_velocities_learns_them(monkeypatch):
     short, longer = (late.late_velocity(SPRING, steps, noise=(0.0,), seeds=(0,))[0] for steps in (10, 1500))
     assert longer["error_rms"] < 0.4 * short["error_rms"]
     assert abs(longer["with_network"]["k"] / 4 - 1) < 0.2
+
+
+def test_a_velocity_moves_what_it_predicts_as_free_motion_says():
+    state = torch.rand(3, 2, 2), torch.rand(3, 2, 2)
+    change = stencils.response(state, 3, Law(0.5, substeps=2)).unflatten(1, (3, 4))
+    torch.testing.assert_close(
+        change, (0.5 * torch.arange(1, 4)).view(3, 1, 1) * torch.eye(4).expand(3, 3, 4, 4).double()
+    )
+
+
+def test_linear_estimators_are_best_at_what_they_were_made_for(monkeypatch):
+    """On fresh scenes: one has the smaller error of the velocity, the other predicts better, and is late."""
+    monkeypatch.setattr(late, "SCENES", 1500)
+    predicted = {}
+
+    def judged(states, later, truth, task, law):
+        rollout = law.rollout(*states, later.shape[1])[0]
+        predicted[len(predicted)] = (rollout - later).square().mean().item()
+        return late.judged(states, later, truth, task, law)
+
+    monkeypatch.setattr(stencils, "judged", judged)
+    found = stencils.stencils(SPRING, noise=(0.06,))
+    taught, predicting = found["rows"]
+    assert taught["error_rms"] < predicting["error_rms"]
+    assert predicted[1] < predicted[0]
+    assert predicting["lag"] > 2 * taught["lag"]
+    assert found["cost"]["common"] == pytest.approx(2 * SPRING.dt**2 * sum(t * t for t in range(1, 7)) / 6, rel=1e-3)

@@ -34,6 +34,7 @@ from .late import late_velocity
 from .noise import constants_and_noise
 from .paint import first_paints, slider_moves
 from .plain import PlainPAIG
+from .stencils import stencils
 from .tracker import measure
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
@@ -184,6 +185,12 @@ def late() -> dict:
     return {"spring_color": late_velocity(TASKS["spring_color"])}
 
 
+def linear() -> dict:
+    """How late the best linear estimators of the velocity are, for their own sake and for the prediction's."""
+    torch.set_num_threads(1)
+    return {"spring_color": stencils(TASKS["spring_color"])}
+
+
 def report() -> dict:
     """``make report`` with everything installed, first paint of its pages and a slider move, ms; shown by the next."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
@@ -192,7 +199,7 @@ def report() -> dict:
     return {"seconds": seconds, "first paint": first_paints(pages), "slider move": slider_moves(pages)}
 
 
-PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, noise, late, report)}
+PARTS = {part.__name__: part for part in (step, growth, seeds, data, imports, tracker, noise, late, linear, report)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,12 +9,8 @@ seed is trained side by side, as one batch of networks. ``python -m pig_core ben
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
-from IPython.display import Markdown
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils import clip_grad_value_
@@ -24,19 +20,16 @@ from ..config import Config, make_config
 from ..data.simulate import simulate
 from ..evaluation.constants import best_possible
 from ..optim import OPTIMIZERS
-from ..report.labels import label_ends
-from ..report.style import PALETTE
+from ..physics import Law
 from ..state import MLPVelocity, State, fit_state, guess_state
 from ..tasks import Task
-from .costs import benchmark
 from .full import FITS, constants_given, lag_of
-from .tables import rows_table
 
 STEPS, BATCH = 25_000, 20  # as in the full runs
 SCENES, FRESH = 5_000, 600  # to learn from, as in the recipe, and to judge with
 NOISE = (0.0, 0.03, 0.06, 0.12)  # of positions, pixels
 SEEDS = (0, 1, 2)
-POINTS = 100  # of the course of constants that are kept
+POINTS = 50  # of the course of constants that are kept, of the first seed
 
 
 class Pupil(nn.Module):
@@ -99,15 +92,7 @@ def late_velocity(
     """
     config, known = make_config(task, "paper"), best_possible(task)
     law = task.physics(config.substeps, known)
-    rng, generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
-    sets = []  # to learn from, and fresh
-    for n in (SCENES, FRESH):
-        exact = torch.from_numpy(simulate(task, n, task.seen_steps, rng).positions).float()
-        drawn = torch.randn(exact.shape, generator=generator)
-        positions = torch.stack([exact + level * drawn for level in noise])  # (levels, n, T, K, 2)
-        best = [_best_state(each, task, law) for each in positions]
-        sets.append((positions, best))
-    (positions, best), (fresh, truth) = sets
+    (positions, best), (fresh, truth) = scenes(task, law, noise)
     velocities = torch.stack([velocity for _, velocity in best])  # (levels, n, K, 2)
     rows = []
     for name, way in WAYS.items():
@@ -119,16 +104,24 @@ def late_velocity(
             rows.append({
                 "way": name, "noise": noise[level], "seed": seeds[seed],
                 **({} if way.constants_known else {"learned": pupil.law.values()}),
-                "course": [[step, values[number]] for step, values in course],
-                **_judged(pupil, fresh[level], truth[level], task, law),
+                "course": [[step, values[number]] for step, values in course if not seed],
+                **judged(pupil.state(fresh[level]), fresh[level][:, task.input_steps :], truth[level], task, law),
             })  # fmt: skip
     return rows
 
 
-def _best_state(positions: Tensor, task: Task, law: nn.Module) -> State:
-    last = task.input_steps - 1
-    with torch.no_grad():
-        return fit_state(positions, last, guess_state(positions, last, law), law, FITS)
+def scenes(task: Task, law: Law, noise: Sequence[float]) -> list[tuple[Tensor, list[State]]]:
+    """Scenes to learn from, and fresh ones: positions (levels, n, L+P, K, 2) with noise, and level by level the states
+    at frame L, (n, K, 2) each, that fit them best."""
+    rng, generator, last, made = np.random.default_rng(1), torch.Generator().manual_seed(1), task.input_steps - 1, []
+    for n in (SCENES, FRESH):
+        exact = torch.from_numpy(simulate(task, n, task.seen_steps, rng).positions).float()
+        drawn = torch.randn(exact.shape, generator=generator)
+        positions = torch.stack([exact + level * drawn for level in noise])
+        with torch.no_grad():
+            best = [fit_state(each, last, guess_state(each, last, law), law, FITS) for each in positions]
+        made.append((positions, best))
+    return made
 
 
 def _train(
@@ -159,7 +152,8 @@ def _train(
             optimizer.step()
             if not way.constants_known and (step % max(1, steps // POINTS) == 0 or step == steps - 1):
                 _hand_back(pupils, learned)
-                course.append((step, [pupil.law.values() for pupil in pupils]))
+                values = [pupil.law.values() for pupil in pupils]
+                course.append((step, [{key: float(f"{x:.5g}") for key, x in each.items()} for each in values]))
             progress.advance()
     _hand_back(pupils, learned)
     return course
@@ -174,61 +168,12 @@ def _hand_back(pupils: list[Pupil], learned: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def _judged(pupil: Pupil, fresh: Tensor, truth: State, task: Task, law: nn.Module) -> dict[str, object]:
-    states = pupil.state(fresh)
+def judged(states: State, later: Tensor, truth: State, task: Task, law: Law) -> dict[str, object]:
+    """The error of states against the best ones, and the constants that carry them best to later positions."""
     error = states[1] - truth[1]
     about = lag_of(truth[0], law.acceleration(*truth), error)
-    later = fresh[:, task.input_steps :]
     return {
         "with_network": constants_given(states, later, task.physics(law.substeps, law.values())),
         "error_rms": error.square().mean().sqrt().item(),
         "lag": about["lag"], "lag_share": about["lag_share"],
     }  # fmt: skip
-
-
-def found() -> pd.DataFrame:
-    """What was measured, a row for each network; "k": learned, or, where constants were known, best with its states."""
-    rows = pd.DataFrame(benchmark("late")["result"]["spring_color"])
-    learned = rows["learned"].where(rows["learned"].notna(), rows["with_network"])
-    return rows.assign(k=learned.map(lambda values: values["k"]))
-
-
-def table(rows: pd.DataFrame, noise: float) -> Markdown:
-    """The ways at one level of noise, medians over the seeds (smallest and largest)."""
-    digits = {"late by, s": ("lag", 3), "share of the squared error": ("lag_share", 2), "error, px/s": ("error_rms", 2)}
-    lines = []
-    for name, group in rows[rows["noise"] == noise].groupby("way", sort=False):
-        cells = {label: _spread(group[column], places) for label, (column, places) in digits.items()}
-        own = group["with_network"].map(lambda values: values["k"])
-        learned = "" if group["learned"].isna().all() else _spread(group["k"], 3)
-        lines.append({"way": name, **cells, "$k$, learned": learned, "$k$, best with its own states": _spread(own, 3)})
-    return rows_table(lines)
-
-
-def _spread(values: pd.Series, places: int) -> str:
-    low, middle, high = (f"{value:.{places}f}" for value in (values.min(), values.median(), values.max()))
-    return f"{middle} ({low} to {high})"
-
-
-def figure(rows: pd.DataFrame, runs: pd.DataFrame, courses: dict[str, pd.DataFrame]) -> Figure:
-    """Delay and k against noise, a line a way (medians) and a dot a network, and the course of k while it is learned.
-
-    Args:
-        runs: full runs that predict; their delay and k are the grey bands.
-        courses: name -> "step" and "k" of what is learned.
-    """
-    shown, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4))
-    for ax, column, values in ((left, "lag", runs["lag"]), (middle, "k", runs["learned"].map(lambda v: v["k"]))):
-        ax.axhspan(values.min(), values.max(), color="0.85", zorder=0)
-        for color, (name, group) in zip(PALETTE, rows.groupby("way", sort=False), strict=False):
-            ax.plot(group["noise"], group[column], ".", color=color, ms=4)
-            ax.plot(group.groupby("noise")[column].median(), color=color, lw=1.2, label=name)
-        ax.set_xlabel("noise of positions in pixels")
-        label_ends(ax)
-    left.set_ylabel("velocity late by, in seconds")
-    middle.set_ylabel("k")
-    for color, (name, points) in zip(PALETTE[2:], courses.items(), strict=False):
-        right.plot(points["step"], points["k"], color=color, lw=1.2, label=name)
-    right.set(xlabel="updates", ylabel="k")
-    label_ends(right)
-    return shown
