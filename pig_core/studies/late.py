@@ -1,9 +1,10 @@
 """Why the learned velocity is late: the network of the recipe ``paper``, taught in several ways, without pictures.
 
-Positions are simulated, with more or less noise. Network, optimiser, rates and number of updates are the recipe's. The
-network is *taught* the velocities that predict best; or it learns from predicted positions, as in the recipe from
-pictures, with constants that are *known* or that are learned *together* with it, from 1. What differs only in noise and
-seed is trained side by side, as one batch of networks. ``python -m pig_core bench late``, 40 minutes.
+Positions are simulated, with more or less noise. Network, optimiser, rates and number of updates are the recipe's, as
+is the limit of the gradient's elements, but the loss is in squared pixels of positions. The network is *taught* the
+velocities that fit a scene best; or it learns from predicted positions, as in the recipe from pictures, with constants
+that are *known* or that are learned *together* with it, from 1. What differs only in noise and seed is trained side by
+side, as one batch of networks. ``python -m pig_core bench late``, 40 minutes.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """What four positions of one object can say about its velocity, without a network: the best linear estimators.
 
-One is made for small errors of the velocity (*taught*), the other for small errors of the positions that are predicted
-with it (*predicting*), to first order in the velocity's error and with the best constants. Both in closed form.
+One has the smallest error of the velocity (*taught*), the other one of the positions that are predicted with it
+(*predicting*), to first order in the velocity and with the best constants. Both are least squares, in closed form.
 """
 
 from collections.abc import Sequence
@@ -33,10 +33,13 @@ def stencils(task: Task, noise: Sequence[float] = NOISE) -> dict[str, object]:
     (positions, best), (fresh, truth) = scenes(task, law, noise)
     rows = []
     for level, size in enumerate(noise):
-        seen, wanted = design(positions[level, :, :first]), best[level][1].double().flatten(1)
-        change = response(best[level], task.pred_steps, law)
-        for way, matrix in (("taught", torch.eye(wanted.shape[1]).double()), ("predicting", change)):
-            weights = torch.linalg.lstsq((matrix @ seen).flatten(0, 1), (matrix @ wanted.unsqueeze(-1)).flatten(0, 1))
+        seen, right = design(positions[level, :, :first]), best[level][1]
+        start = positions[level, :, first - 1], right  # where a prediction starts, but for the velocity's error
+        change, told = response(start, task.pred_steps, law), right.double().flatten(1).unsqueeze(-1)
+        missed = positions[level, :, first:] - law.rollout(*start, task.pred_steps)[0]
+        wanted = change @ told + missed.double().flatten(1).unsqueeze(-1)
+        for way, matrix, target in (("taught", seen, told), ("predicting", change @ seen, wanted)):
+            weights = torch.linalg.lstsq(matrix.flatten(0, 1), target.flatten(0, 1))
             velocity = (design(fresh[level, :, :first]) @ weights.solution).reshape(truth[level][1].shape).float()
             states = fresh[level, :, first - 1], velocity
             rows.append({"way": way, "noise": size, **judged(states, fresh[level, :, first:], truth[level], task, law)})
