@@ -85,20 +85,20 @@ sweep: $(INSTALLED)
 	$(SWEEP)
 	$(MAKE) results
 
-# The report's questions: the authors' placement (with positions refined through the decoder, so that it has a say in
-# them), the same refinement with the exact placement, and no correction of the state at a scene's start.
+# The report's question about coordinates: the authors' placement (with positions refined through the decoder, so that it
+# has a say in them), and the same refinement with the exact placement.
 sweep-extra: $(INSTALLED)
 	$(SWEEP) --config tasks=spring_color,spring_color_half,mnist_spring_color,3bp_color seeds=0,1,2 \
 		options=coordinates=released,refine_steps=4 results=reports/results/released
 	$(SWEEP) --config tasks=spring_color,spring_color_half,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
-	$(SWEEP) --config tasks=3bp_color seeds=0,1,2 options=start_prior=False results=reports/results/no_prior
 
 # One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 5 hours).
 STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _truths.*/\1\2/p' pig_core/studies/studies.py)
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 
-# What everything costs on this machine, for the report; nothing else should run meanwhile (about 10 minutes).
+# What everything costs on this machine, for the report; nothing else should run meanwhile (about an hour, 40 minutes of
+# which are for the part "late": why a learned velocity is late).
 bench: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pig_core bench
 

@@ -115,3 +115,6 @@ def test_trivial_guesses_stand_beside_the_models():
     lines = tables.models_table(models, [SPRING], parameter_counts(runs)).data.splitlines()[2:]
     assert cells_of(lines[1]) == ["spring", "mean frame", "", "", "", "", "1", "3", "", ""]
     assert "2 threads" in lines[0]
+    ours, guess = tables.last_frame_table(models).data.splitlines()[2:]
+    assert cells_of(ours)[:2] == ["ours", "1"]
+    assert cells_of(guess) == ["mean frame", "", "1", "3", "3", "", ""]

@@ -67,6 +67,8 @@ def _scatter_errors(ax: plt.Axes, runs: pd.DataFrame, x: str, y: str) -> None:
 def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
     """Image error, similarity and position error over the predicted frames: a colour per model, a line per seed.
 
+    Tasks stand beside one another; those three do if there is only one task.
+
     Args:
         models: runs, and below them the rows of :func:`trivial_predictors`, with the model's name as "variant".
     """
@@ -76,9 +78,13 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
         "palette": {**dict(zip(names, PALETTE, strict=False)), **dict.fromkeys(guesses, "0.4")},
         "dashes": {**dict(zip(names, _STYLES, strict=False)), **dict(zip(guesses, [(1, 1.6), (4, 1.6)], strict=False))},
     }
-    figure, axes = plt.subplots(len(MEASURES), len(tasks), figsize=(3.5 * len(tasks), 7.2), squeeze=False, sharex="col")
+    if several := len(tasks) > 1:
+        size = (3.5 * len(tasks), 7.2)
+        figure, axes = plt.subplots(len(MEASURES), len(tasks), figsize=size, squeeze=False, sharex="col")
+    else:
+        figure, axes = plt.subplots(1, len(MEASURES), figsize=(11, 3.4), squeeze=False)
     drawn = {}  # not every model is there for every task
-    for column, task in zip(axes.T, tasks, strict=True):
+    for column, task in zip(axes.T if several else axes, tasks, strict=True):
         shown = of_task(models, task.name).fillna({"seed": -1})
         for ax, (measure, label) in zip(column, MEASURES.items(), strict=True):
             points = per_frame(shown, measure, keys=["variant", "seed"])
@@ -90,8 +96,10 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task]) -> Figure:
             drawn |= dict(zip(labels, handles, strict=True))
             ax.get_legend().remove()
             ax.axvspan(task.input_steps + 1, task.input_steps + task.pred_steps, color="0.93", zorder=0)
-            ax.set(yscale="linear" if measure == "ssim_per_step" else "log", ylabel=label if ax in axes[:, 0] else "")
-        column[0].set_title(task.title)
+            shows_label = not several or ax in axes[:, 0]
+            ax.set(yscale="linear" if measure == "ssim_per_step" else "log", ylabel=label if shows_label else "")
+        if several:
+            column[0].set_title(task.title)
     figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4)
     return figure
 

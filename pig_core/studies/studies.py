@@ -68,7 +68,6 @@ _BLACK_BOX = {**_LEARNED, "physics_lr_scale": 1.0, "dynamics_lr": 4e-3}
 _FRAMES = {
     **_NO_STAGES, "architecture": "video_lstm", "background_init": "network", "start_prior": False,
     "recurrent_units": 512, "epochs": 3, "batch_size": 32, "base_lr": 1e-3, "eval_every_n_epochs": 3,
-    "ssim_sequences": 0,
 }  # fmt: skip
 
 _MEASURED = tuple(task.name for task in TASKS.values() if task.truth)

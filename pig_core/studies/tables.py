@@ -84,6 +84,26 @@ def models_table(models: pd.DataFrame, tasks: Sequence[Task], counts: Mapping) -
     return rows_table(rows)
 
 
+def last_frame_table(models: pd.DataFrame) -> Markdown:
+    """Losses in the trained range and beyond it, and how good the last predicted frame is; medians over seeds.
+
+    Args:
+        models: runs of one task, and below them the rows of :func:`trivial_predictors`, as for :func:`models_table`.
+    """
+    last = {
+        "image error": "pred_loss_per_step", "similarity": "ssim_per_step", "position error": "rollout_rms_per_step",
+    }  # fmt: skip
+    rows = []
+    for name, runs in models.groupby("variant", sort=False):
+        seen = {label: runs[column].dropna().map(lambda values: values[-1]) for label, column in last.items()}
+        rows.append({
+            "model": name, "seeds": f"{runs['seed'].count() or ''}",
+            **{loss: _median(runs[f"{loss}_loss"]) for loss in ("pred", "extrap")},
+            **{f"at the end: {label}": "" if ends.empty else _median(ends) for label, ends in seen.items()},
+        })  # fmt: skip
+    return rows_table(rows)
+
+
 def place_table(images: Mapping[str, Tensor]) -> Markdown:
     """Image error of predicted frames whose discs are all in the half that training shows, and of the others.
 
