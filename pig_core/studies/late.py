@@ -112,8 +112,12 @@ def late_velocity(
 
 
 def scenes(task: Task, law: Law, noise: Sequence[float]) -> list[tuple[Tensor, list[State]]]:
-    """Scenes to learn from, and fresh ones: positions (levels, n, L+P, K, 2) with noise, and level by level the states
-    at frame L, (n, K, 2) each, that fit them best."""
+    """Scenes to learn from, and fresh ones.
+
+    Returns:
+        of each kind, positions (levels, n, L+P, K, 2), pixels, with more or less noise, and, level by level, the states
+        at frame L, (n, K, 2) each, that fit them best.
+    """
     rng, generator, last, made = np.random.default_rng(1), torch.Generator().manual_seed(1), task.input_steps - 1, []
     for n in (SCENES, FRESH):
         exact = torch.from_numpy(simulate(task, n, task.seen_steps, rng).positions).float()
@@ -130,10 +134,10 @@ def _train(
 ) -> list[tuple[int, list[dict[str, float]]]]:
     """Train pupils, those of one level of noise after those of another, in place; returns the course of constants."""
     stacked, _ = stack_module_state(pupils)
-    learned = {key: value for key, value in stacked.items() if value.requires_grad}
+    learned = [value for value in stacked.values() if value.requires_grad]
     levels, n = len(positions), positions.shape[1]
-    seeds, frozen = len(pupils) // levels, {key: value for key, value in stacked.items() if key not in learned}
-    optimizer = OPTIMIZERS[config.optimizer]([{"params": list(learned.values())}], lr=config.base_lr)
+    seeds = len(pupils) // levels
+    optimizer = OPTIMIZERS[config.optimizer]([{"params": learned}], lr=config.base_lr)
     generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
     course = []
 
@@ -148,24 +152,23 @@ def _train(
             chosen = torch.stack([torch.randint(n, (way.batch,), generator=each) for each in generators])
             seen, wanted = (part[:, chosen].flatten(0, 1) for part in (positions, best))  # (levels * seeds, batch, ...)
             optimizer.zero_grad()
-            vmap(losses)({**learned, **frozen}, seen, wanted).sum().backward()
-            clip_grad_value_(learned.values(), config.clip_value)
+            vmap(losses)(stacked, seen, wanted).sum().backward()
+            clip_grad_value_(learned, config.clip_value)
             optimizer.step()
             if not way.constants_known and (step % max(1, steps // POINTS) == 0 or step == steps - 1):
-                _hand_back(pupils, learned)
+                _hand_back(pupils, stacked)
                 values = [pupil.law.values() for pupil in pupils]
                 course.append((step, [{key: float(f"{x:.5g}") for key, x in each.items()} for each in values]))
             progress.advance()
-    _hand_back(pupils, learned)
+    _hand_back(pupils, stacked)
     return course
 
 
 @torch.no_grad()
-def _hand_back(pupils: list[Pupil], learned: dict[str, Tensor]) -> None:
+def _hand_back(pupils: list[Pupil], stacked: dict[str, Tensor]) -> None:
     for number, pupil in enumerate(pupils):
         for name, parameter in pupil.named_parameters():
-            if name in learned:
-                parameter.copy_(learned[name][number])
+            parameter.copy_(stacked[name][number])
 
 
 @torch.no_grad()
