@@ -97,8 +97,7 @@ STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _t
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 
-# What everything costs on this machine, for the report; nothing else should run meanwhile (about an hour, 40 minutes of
-# which are for the part "late": why a learned velocity is late).
+# What everything costs on this machine, for the report; nothing else should run meanwhile (about 20 minutes).
 bench: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pig_core bench
 

@@ -21,9 +21,9 @@ def test_networks_that_train_side_by_side_become_what_each_becomes_alone(way):
     exact = torch.from_numpy(simulate(SPRING, 40, SPRING.seen_steps, np.random.default_rng(0)).positions).float()
     positions = torch.stack([exact, exact + 0.1 * torch.randn(exact.shape, generator=torch.Generator().manual_seed(0))])
     start, config = {"k": 3.0, "l": 5.0} if how.constants_known else None, make_config("spring_color", "paper")
-    pupils = [late.Pupil(SPRING, config, start, seed) for _ in positions for seed in (0, 1)]
+    pupils = [late.Pupil(SPRING, config, start, seed) for _ in positions for seed in (1, 2)]
     late._train(pupils, how, config, positions, positions[:, :, first - 1], 8, way)
-    alone, generator = late.Pupil(SPRING, config, start, seed=1), torch.Generator().manual_seed(1)
+    alone, generator = late.Pupil(SPRING, config, start, seed=2), torch.Generator().manual_seed(2)
     wanted = [p for p in alone.parameters() if p.requires_grad]
     optimizer = OPTIMIZERS["rmsprop"]([{"params": wanted}], 6e-4)
     for step in range(8):
@@ -36,7 +36,7 @@ def test_networks_that_train_side_by_side_become_what_each_becomes_alone(way):
         optimizer.step()
     for ours, theirs in zip(pupils[3].parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
-    before = late.Pupil(SPRING, config, start, seed=1)
+    before = late.Pupil(SPRING, config, start, seed=2)
     assert (pupils[3].law.values() == before.law.values()) == how.constants_known
     assert not torch.equal(pupils[3].velocity.mlp[0].weight, before.velocity.mlp[0].weight)
 

@@ -38,6 +38,7 @@ class Pupil(nn.Module):
 
     def __init__(self, task: Task, config: Config, constants: dict[str, float] | None, seed: int):
         super().__init__()
+        self.seed = seed
         torch.manual_seed(seed)
         self.velocity = MLPVelocity(task.input_steps, task.n_objects, task.dt)
         self.law = task.physics(config.substeps, constants)
@@ -138,7 +139,7 @@ def _train(
     levels, n = len(positions), positions.shape[1]
     seeds = len(pupils) // levels
     optimizer = OPTIMIZERS[config.optimizer]([{"params": learned}], lr=config.base_lr)
-    generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
+    generators = [torch.Generator().manual_seed(pupil.seed) for pupil in pupils[:seeds]]
     course = []
 
     def losses(weights: dict[str, Tensor], seen: Tensor, wanted: Tensor) -> Tensor:

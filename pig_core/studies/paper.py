@@ -45,9 +45,9 @@ def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     return runs.join(pd.DataFrame(about, columns=columns))
 
 
-def only(name: str, seed: int = 0) -> pd.Series | None:
-    """The run of one seed in a folder of results; None if there is none (yet)."""
-    runs = full_runs(name)
+def only(name: str, seed: int = 0, task: str = "spring_color") -> pd.Series | None:
+    """The run of one seed of a task in a folder of results; None if there is none (yet)."""
+    runs = full_runs(name, task)
     chosen = runs[runs["seed"] == seed]
     return None if chosen.empty else chosen.iloc[0]
 
@@ -57,11 +57,16 @@ def by_seed(name: str) -> dict[str, pd.Series | None]:
     return {key: only(name, seed=int(key[1:])) for key in expected(name)}
 
 
+def by_task(name: str) -> dict[str, pd.Series | None]:
+    """The runs of seed 0 of the tasks that something was expected of; None: not run."""
+    return {task: only("", task=task) for task in expected(name)}
+
+
 def runs_table(runs: pd.DataFrame) -> Markdown:
     """Run by run: when objects were found, what was learned, where the predictions are, losses, time."""
     return rows_table([
         {
-            "seed": run.seed, "outcome": OUTCOMES[run.discovered, run.predicted],
+            **_which(run, runs), "outcome": OUTCOMES[run.discovered, run.predicted],
             "found at": "never" if pd.isna(run.found_at) else f"{run.found_at:,.0f}",
             **{f"${name}$": f"{value:.3f}" for name, value in run.learned.items()},
             **{loss: f"{getattr(run, loss + '_loss'):.2g}" for loss in ("recons", "pred", "extrap")},
@@ -71,11 +76,18 @@ def runs_table(runs: pd.DataFrame) -> Markdown:
     ])  # fmt: skip
 
 
+def _which(run: tuple, runs: pd.DataFrame) -> dict[str, str]:
+    """The first cells of a run's row: its seed, and its task if there are runs of others."""
+    return {**({"task": TASKS[run.task].title} if runs["task"].nunique() > 1 else {}), "seed": f"{run.seed}"}
+
+
 def course(runs: pd.DataFrame) -> Figure:
     """Losses and constants against the number of updates, a line per seed; dotted: threshold or true value."""
     task = TASKS[runs["task"].iloc[0]]
     lines = {f"seed {run.seed}": curves_of(run) for run in runs.itertuples()}
-    return _lines(lines, {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth})
+    figure = _lines(lines, {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth})
+    figure.suptitle(task.title)
+    return figure
 
 
 def restarted(seed: int, task: str = "spring_color") -> dict[str, pd.Series]:
@@ -120,7 +132,7 @@ def found(run: pd.Series, columns: int = 6) -> Figure:
         "reconstruction": [recons[t] for t in times],
         "prediction": [prediction[t - ahead] if t >= ahead else None for t in times],
     }
-    title = f"seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}"
+    title = f"{TASKS[run.task].title}, seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}"
     return image_grid(rows, [f"t = {t + 1}" for t in times], 0.9, title)[0]
 
 
@@ -132,7 +144,7 @@ def biases(runs: pd.DataFrame) -> Markdown:
         for name, value in run.learned.items():
             fitted, deviation = run.fitted[name]
             rows.append({
-                "seed": run.seed, "": f"${name}$", "true": f"{task.truth[name]:g}",
+                **_which(run, runs), "": f"${name}$", "true": f"{task.truth[name]:g}",
                 "learned": f"{value:.3f}", "best with its own states": f"{run.with_network[name]:.3f}",
                 "best with fitted states": f"{fitted:.3f} ± {deviation:.3f}",
                 "coordinates alone predict": f"{task.truth[name] * coordinate_scale(task, name):.3f}",
@@ -157,7 +169,7 @@ def velocity_table(runs: pd.DataFrame) -> Markdown:
     """How the learned velocity errs: size, lag, and how much of the error the lag explains."""
     return rows_table([
         {
-            "seed": run.seed, "velocity, rms": f"{run.velocity['model']:.1f} px/s",
+            **_which(run, runs), "velocity, rms": f"{run.velocity['model']:.1f} px/s",
             "last difference, rms": f"{run.velocity['differences']:.1f} px/s",
             **({} if pd.isna(run.lag) else {
                 "error, rms": f"{run.error_rms:.2f} px/s", "late by": f"{run.lag:.3f} s",
@@ -201,7 +213,8 @@ def expected_table(compared: pd.DataFrame) -> Markdown:
     """:func:`against_expected` as a table."""
     return rows_table([
         {
-            "run": row.run.replace("_", ", "), "": f"${row.what}$" if len(row.what) == 1 else row.what,
+            "run": TASKS[row.run].title if row.run in TASKS else row.run.replace("_", ", "),
+            "": f"${row.what}$" if len(row.what) == 1 else row.what,
             "expected": f"{row.low:g} to {row.high:g}",
             "found": "not run to its end" if row.found is None else f"{row.found:.3f}",
             "as expected?": "" if row.found is None else "yes" if row._6 else "no",
