@@ -96,13 +96,15 @@ def comparison_table(
 def _values(runs: pd.DataFrame, name: str) -> str:
     """Median and range over the seeds that find their objects and predict: any other value measures nothing."""
     good = successes(runs)
-    found, failed, text = constants_of(good), len(runs) - len(good), ""
+    found, failed, parts = constants_of(good), len(runs) - len(good), []
     values = found.loc[found["name"] == name, "learned"]
     if len(values) == 1:
-        text = f"{values.iloc[0]:.4g} (1 seed)"
+        parts.append(f"{values.iloc[0]:.4g} (1 seed)")
     elif len(values):
-        text = f"{values.median():.4g} ({values.min():.4g} to {values.max():.4g}, {len(values)} seeds)"
-    return text + (f"; {failed} of {len(runs)} seeds measure nothing" if failed else "")
+        parts.append(f"{values.median():.4g} ({values.min():.4g} to {values.max():.4g}, {len(values)} seeds)")
+    if failed:
+        parts.append(f"{failed} of {len(runs)} seeds measure nothing")
+    return "; ".join(parts)
 
 
 def task_settings(recipe: str) -> Markdown:
