@@ -56,6 +56,25 @@ def test_the_lag_of_a_velocity_is_found():
 
 
 @torch.no_grad()
+def test_each_error_carries_predictions_away_as_motion_says(scenes):
+    """A velocity that both discs have too much of moves their middle by velocity times time, whatever the spring."""
+    last, law = SPRING.input_steps - 1, SPRING.physics(10, SPRING.truth).double()
+    best = scenes[0][:, last], scenes[1][:, last]
+    theirs = best[0], best[1] + torch.tensor([0.3, -0.4])
+    found = full.drifts(best, theirs, 0.0, law, law, 26)
+    carried = (0.3**2 + 0.4**2) ** 0.5 / 2**0.5 * 26 * SPRING.dt
+    assert found["velocity"] == found["but the delay"] == found["everything"] == pytest.approx(carried, rel=1e-3)
+    assert found["constants"] == found["delay"] == found["constants, delay"] == 0
+    late = best[0], best[1] - 0.06 * law.acceleration(*best)
+    stiff = SPRING.physics(10, {"k": 4.2, "l": 6.0}).double()
+    found = full.drifts(best, late, 0.06, law, stiff, 26)
+    assert found["but the delay"] == pytest.approx(0, abs=1e-9)
+    assert found["velocity"] == pytest.approx(found["delay"])
+    assert found["everything"] == pytest.approx(found["constants, delay"])
+    assert found["constants"] > 0.1
+
+
+@torch.no_grad()
 def test_the_noise_of_positions_is_found(scenes):
     law, last = SPRING.physics(10, SPRING.truth).double(), SPRING.input_steps - 1
     seen = scenes[0] + 0.05 * torch.randn(scenes[0].shape, generator=torch.Generator().manual_seed(0))

@@ -27,7 +27,7 @@ def found() -> pd.DataFrame:
 
 def table(rows: pd.DataFrame, noise: float) -> Markdown:
     """Way by way at one level of noise, medians over the seeds (smallest and largest)."""
-    digits = {"late by, s": ("lag", 3), "share of the squared error": ("lag_share", 2), "error, px/s": ("error_rms", 2)}
+    digits = {"late by, s": ("lag", 3), "share of the squared outward error": ("lag_share", 2), "error, px/s": ("error_rms", 2)}
     lines = []
     for name, group in rows[rows["noise"] == noise].groupby("way", sort=False):
         cells = {label: _spread(group[column], places) for label, (column, places) in digits.items()}
@@ -63,6 +63,18 @@ def costs_table() -> Markdown:
     return rows_table([
         {"both velocities wrong by 1 px/s": about[name], "squared error of both positions, px²": f"{value:.2f}"}
         for name, value in costs().items()
+    ])  # fmt: skip
+
+
+def drift_table(runs: pd.DataFrame) -> Markdown:
+    """How far each error of a run carries its predictions away (:func:`pig_core.studies.full.drifts`)."""
+    labels = {
+        "constants": "constants", "delay": "velocity, as far as it is late", "constants, delay": "both of these",
+        "but the delay": "velocity, but for the delay", "velocity": "velocity", "everything": "everything",
+    }  # fmt: skip
+    return rows_table([
+        {"seed": f"{run.seed}", **{label: f"{run.drift[name]:.2f}" for name, label in labels.items()}}
+        for run in runs.itertuples()
     ])  # fmt: skip
 
 

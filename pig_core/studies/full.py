@@ -108,8 +108,9 @@ def explain(trained: Trained) -> dict[str, object]:
         "fitted": constants (value and bootstrap standard deviation) if every video's state is fitted to the positions;
         "with_network": those that suit the model's own states best; "error_rms": rms of the model's velocities against
         the fitted ones, pixels per second; "lag": seconds by which the model's velocity is late, if its error is seen
-        as a multiple of the acceleration, "lag_share": the part of the squared error that this explains, and "dots"
-        to draw it: outward acceleration (pixels per second squared) and outward velocity error (pixels per second).
+        as a multiple of the acceleration, "lag_share": the part of the squared outward error that this explains, and
+        "dots" to draw it: outward acceleration (pixels per second squared) and outward velocity error (pixels per
+        second); "drift": see :func:`drifts`.
     """
     task, model = trained.task, trained.model
     positions = torch.from_numpy(trained.evaluation.positions)  # (N, L+P, K, 2)
@@ -124,13 +125,16 @@ def explain(trained: Trained) -> dict[str, object]:
     law = task.physics(substeps, {name: each.value for name, each in fitted.items()})
     best = fit_state(positions, steps - 1, guess, law, FITS)
     error = theirs[1] - best[1]
+    late = lag_of(best[0], law.acceleration(*best), error)
+    ahead, learned = task.test_length - steps, task.physics(substeps, values)
     return {
         **found,
         "noise": noise_of(positions, path_through(*best, steps - 1, positions.shape[1], law)),
         "fitted": {name: [each.value, each.bootstrap] for name, each in fitted.items()},
         "with_network": constants_given(theirs, positions[:, steps:], task.physics(substeps, values)) if values else {},
         "error_rms": _rms(error),
-        **lag_of(best[0], law.acceleration(*best), error),
+        **late,
+        **({"drift": drifts(best, theirs, late["lag"], law, learned, ahead)} if values and late else {}),
     }
 
 
@@ -159,6 +163,32 @@ def lag_of(pos: Tensor, acceleration: Tensor | None, error: Tensor) -> dict[str,
     share = 1 - (y - slope * x).square().sum() / y.square().sum()
     dots = [[round(number, 3) for number in pair] for pair in torch.stack([x, y], 1)[:DOTS].tolist()]
     return {"lag": -slope.item(), "lag_share": share.item(), "dots": dots}
+
+
+def drifts(best: State, theirs: State, lag: float, law: Law, learned: Law, ahead: int) -> dict[str, float]:
+    """How far each error alone, and all together, carry the last predicted frame away; rms of a coordinate, pixels.
+
+    Args:
+        best, theirs: the fitted states and the model's, (N, K, D) each.
+        lag: by which the model's velocities are late, seconds.
+        law, learned: the law with the fitted and with the learned constants.
+        ahead: number of predicted frames.
+    Returns:
+        what is wrong -> distance from where the fitted states end: the "constants"; the velocity by its "delay"; both
+        ("constants, delay"); by all "but the delay"; the whole "velocity"; "everything".
+    """
+    pos, vel = best
+    delay = -lag * law.acceleration(pos, vel)
+
+    def end(pos: Tensor, vel: Tensor, law: Law) -> Tensor:
+        return law.rollout(pos, vel, ahead)[0][:, -1]
+
+    wrong = {
+        "constants": (pos, vel, learned), "delay": (pos, vel + delay, law),
+        "constants, delay": (pos, vel + delay, learned), "but the delay": (pos, theirs[1] - delay, law),
+        "velocity": (pos, theirs[1], law), "everything": (*theirs, learned),
+    }  # fmt: skip
+    return {name: _rms(end(*start) - end(pos, vel, law)) for name, start in wrong.items()}
 
 
 def noise_of(positions: Tensor, paths: Tensor) -> float:

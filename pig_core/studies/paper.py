@@ -39,9 +39,7 @@ def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     runs = load_results(results_folder() / name)
     runs = runs[(runs["recipe"] == "paper") & (not task or runs["task"] == task)].reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
-    columns = [
-        "found_at", "outside", "velocity", "noise", "fitted", "with_network", "error_rms", "lag", "lag_share", "dots",
-    ]  # fmt: skip
+    columns = "found_at outside velocity noise fitted with_network error_rms lag lag_share dots drift".split()
     return runs.join(pd.DataFrame(about, columns=columns))
 
 
@@ -174,7 +172,7 @@ def velocity_table(runs: pd.DataFrame) -> Markdown:
             **({} if pd.isna(run.lag) else {
                 "error, rms": f"{run.error_rms:.2f} px/s", "late by": f"{run.lag:.3f} s",
                 "in frames": f"{run.lag / TASKS[run.task].dt:.2f}",
-                "share of the squared error": f"{100 * run.lag_share:.0f} %",
+                "share of the squared outward error": f"{100 * run.lag_share:.0f} %",
             }),
         }
         for run in runs.itertuples()
