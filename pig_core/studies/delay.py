@@ -27,7 +27,10 @@ def found() -> pd.DataFrame:
 
 def table(rows: pd.DataFrame, noise: float) -> Markdown:
     """Way by way at one level of noise, medians over the seeds (smallest and largest)."""
-    digits = {"late by, s": ("lag", 3), "share of the squared outward error": ("lag_share", 2), "error, px/s": ("error_rms", 2)}
+    digits = {
+        "late by, s": ("lag", 3), "share of the squared outward error": ("lag_share", 2),
+        "error, px/s": ("error_rms", 2),
+    }  # fmt: skip
     lines = []
     for name, group in rows[rows["noise"] == noise].groupby("way", sort=False):
         cells = {label: _spread(group[column], places) for label, (column, places) in digits.items()}

@@ -39,7 +39,10 @@ def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     runs = load_results(results_folder() / name)
     runs = runs[(runs["recipe"] == "paper") & (not task or runs["task"] == task)].reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
-    columns = "found_at outside velocity noise fitted with_network error_rms lag lag_share dots drift".split()
+    columns = [
+        "found_at", "outside", "velocity", "noise", "fitted", "with_network", "error_rms", "lag", "lag_share", "drift",
+        "dots",
+    ]  # fmt: skip
     return runs.join(pd.DataFrame(about, columns=columns))
 
 
