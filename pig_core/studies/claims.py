@@ -15,6 +15,7 @@ from .measures import errors_by_place, predicted_frames
 from .studies import STUDIES, study_outputs, study_results
 
 REPRODUCED, PARTLY, DIFFERS, OPEN = "**reproduced**", "**in part**", "**differs**", "not shown"
+NO_RUN = "no full run"  # of the recipe ``paper``
 NEAR = 0.03  # relative distance from the paper's number, as recalled, that counts as the same
 GOOD = 0.10  # the paper's own "within 10 %"
 ENOUGH = 0.05  # relative distance of a return from the reference's at which data are said to be enough
@@ -30,6 +31,12 @@ class Claim:
     improved: str  # and with ``improved``
     verdict: str
     where: str  # link to the section
+
+    @property
+    def judged(self) -> str:
+        """The verdict, and whether it rests on ``improved`` alone."""
+        alone = self.verdict != OPEN and self.paper in (OPEN, NO_RUN)
+        return self.verdict + (", with `improved`" if alone else "")
 
 
 def claims(everything: pd.DataFrame) -> list[Claim]:
@@ -55,7 +62,7 @@ def claims(everything: pd.DataFrame) -> list[Claim]:
 def claims_table(rows: list[Claim]) -> Markdown:
     """The table; the paper's numbers are marked as recalled in its head."""
     header = ["the paper claims", "verdict", "its number, as recalled", "recipe `paper`, ours", "recipe `improved`", ""]
-    return Markdown(table(header, [(c.says, c.verdict, c.number, c.paper, c.improved, c.where) for c in rows]))
+    return Markdown(table(header, [(c.says, c.judged, c.number, c.paper, c.improved, c.where) for c in rows]))
 
 
 def _link(page: str, text: str) -> str:
@@ -72,7 +79,7 @@ def _values(runs: pd.DataFrame, name: str) -> pd.Series:
 
 def _said(values: pd.Series, runs: pd.DataFrame) -> str:
     if values.empty:
-        return "no full run" if runs.empty else f"no seed of {len(runs)} predicts"
+        return NO_RUN if runs.empty else f"no seed of {len(runs)} predicts"
     spread = "" if len(values) == 1 else f" ({values.min():.4g} to {values.max():.4g})"
     return f"{values.median():.4g}{spread}, {len(values)} of {len(runs)} seeds"
 

@@ -1,7 +1,7 @@
 """Tables and figures about how far the constants can be trusted: other truths, other videos, a plain tracker."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -91,10 +91,10 @@ def tracker_table(improved: pd.DataFrame) -> Markdown:
     return rows_table(rows)
 
 
-def tracker_errors(*tasks: str) -> float:
-    """The largest relative error of a constant that the plain tracker makes on the tasks in colour."""
+def tracker_errors(*tasks: str, kinds: Sequence[str] = ("color", "grey")) -> float:
+    """The largest relative error of a constant that the plain tracker makes on these tasks and kinds of videos."""
     found = benchmark("tracker")["result"]
-    pairs = [(found[task]["color"]["learned"], TASKS[task].truth) for task in tasks]
+    pairs = [(found[task][kind]["learned"], TASKS[task].truth) for task in tasks for kind in kinds]
     return max(abs(learned[name] / true - 1) for learned, truth in pairs for name, true in truth.items())
 
 
