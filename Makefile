@@ -1,4 +1,5 @@
-# make report | test | lab | run | control | data | sweep | bench; everything else is a step of these. Data and runs are never deleted.
+# make run | report | lab | measure | control | test | clips | data | sweep | sweep-extra | study | bench | weights | clean.
+# No target deletes data or runs, but "make run" replaces its own last run of the same task.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -92,7 +93,7 @@ sweep-extra: $(INSTALLED)
 		options=coordinates=released,refine_steps=4 results=reports/results/released
 	$(SWEEP) --config tasks=spring_color,spring_color_half,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
 
-# One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 5 hours).
+# One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 6 hours).
 STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _truths.*/\1\2/p' pig_core/studies/studies.py)
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed

@@ -5,19 +5,19 @@ import sys
 
 from .common.errors import ConfigError, in_one_sentence
 
-# Verb -> module whose ``main(arguments)`` does it; loaded only when it is asked for.
+# Verb -> module whose ``main(arguments)`` does it, loaded only when it is asked for; and what it does.
 VERBS = {
-    "train": "runs.run",  # one run; every option of Config
-    "data": "data.datasets",  # all data files
-    "publish": "runs.trained",  # checkpoints to the project's weights
-    "keep": "studies.full",  # finished full runs to the project's results, with what explains them
-    "results": "report.results",  # the table of results into README.md
-    "wall": "report.overview",  # the animation of README.md
-    "page": "report.page",  # an executed notebook to a page
-    "measure": "report.measured",  # a clip of one's own
-    "clips": "measure.bench",  # clips whose truth is known
-    "bench": "studies.bench",  # what everything costs
-    "control": "control.experiment",  # the pendulum, swung up from pixels
+    "train": ("runs.run", "one run, with the options below (also if no verb is given)"),
+    "data": ("data.datasets", "simulate all data files"),
+    "publish": ("runs.trained", "checkpoints to the project's weights"),
+    "keep": ("studies.full", "finished full runs to the project's results, with what explains them"),
+    "results": ("report.results", "the table of results into README.md"),
+    "wall": ("report.overview", "the animation of README.md"),
+    "page": ("report.page", "an executed notebook as a page"),
+    "measure": ("report.measured", "constants from a clip of your own"),
+    "clips": ("measure.bench", "measure clips whose truth is known"),
+    "bench": ("studies.bench", "what everything costs on this machine"),
+    "control": ("control.experiment", "a pendulum, learned from video and swung up from pixels"),
 }
 
 
@@ -26,10 +26,10 @@ def run(arguments: list[str]) -> None:
     named = arguments and not arguments[0].startswith("-")
     verb, rest = (arguments[0], arguments[1:]) if named else ("train", arguments)
     if rest in (["-h"], ["--help"]) and verb == "train":
-        print(f"verbs: {', '.join(VERBS)}; without one it trains, with these options:\n")
+        print("verbs:", *(f"  {name:9}{about}" for name, (_, about) in VERBS.items()), "", sep="\n")
     if verb not in VERBS:
         raise ConfigError(f"there is no verb {verb!r}; allowed: {', '.join(VERBS)}")
-    importlib.import_module(f".{VERBS[verb]}", __package__).main(rest)
+    importlib.import_module(f".{VERBS[verb][0]}", __package__).main(rest)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -81,15 +81,15 @@ class Config:
 
     # Training, stage 1, "locality": the encoder learns that an object is in one place. Stages of 0 steps are left
     # out; the paper has the last one only.
-    locality_steps: int = training(60, "steps", least=0)
+    locality_steps: int = training(60, "steps of the stage locality; 0 leaves a stage out", least=0)
     # Stage 2, "decoder": the decoder learns to draw what the encoder found, on single frames.
-    decoder_steps: int = training(100, "steps", least=0)
+    decoder_steps: int = training(100, "steps of the stage decoder, on single frames", least=0)
     # Stage 3, "vision": encoder and decoder together, on single frames.
-    vision_steps: int = training(50, "steps", least=0)
-    vision_batch: int = training(64, "single frames per step of stages 2 and 3", least=1)
+    vision_steps: int = training(50, "steps of the stage vision: encoder and decoder, on single frames", least=0)
+    vision_batch: int = training(64, "single frames per step of the stages decoder and vision", least=1)
     # Stage 4, "dynamics": velocity and physics on the positions that the trained encoder sees.
-    dynamics_steps: int = training(400, "steps", least=0)
-    dynamics_lr: float = training(2e-3, "learning rate", above=0)
+    dynamics_steps: int = training(400, "steps of the stage dynamics: velocity and physics, on positions", least=0)
+    dynamics_lr: float = training(2e-3, "learning rate of the stage dynamics", above=0)
     dynamics_sequences: int = training(2000, "training sequences whose positions are used; 0: all", least=0)
     backward_loss: float = training(1.0, "weight of the rollout back to the input frames", least=0)
     physics_lr_scale: float = training(10.0, "learning rate of physical parameters relative to the rest", above=0)

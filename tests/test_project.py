@@ -143,6 +143,8 @@ def test_a_file_that_is_no_result_is_refused_in_a_sentence(content, tmp_path):
         (["page", "only.ipynb"], "RunError: write: python -m pig_core page EXECUTED.ipynb PAGE.html"),
         (["page", "nowhere.ipynb", "page.html"], "RunError: there is no notebook nowhere.ipynb"),
         (["wall"], "RunError: write: python -m pig_core wall WALL.gif"),
+        (["wall", "--help"], "RunError: write: python -m pig_core wall WALL.gif"),
+        (["results", "--help"], "RunError: write: python -m pig_core results README.md"),
         (["walk"], "ConfigError: there is no verb 'walk'; allowed: train, data, publish"),
     ],
 )

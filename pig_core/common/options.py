@@ -62,7 +62,7 @@ def parser_of(kind: type, program: str, about: str, hidden: Mapping[str, object]
             f"--{field.name}",
             type=_truth_value if type_ is bool else type_,
             metavar=type_.__name__,
-            help=f"{described(field)}; default of improved: {field.default!r}",
+            help=f"{described(field)}; default: {field.default!r}",
         )
     for name, value in hidden.items():
         parser.add_argument(f"--{name}", type=type(value), help=argparse.SUPPRESS)

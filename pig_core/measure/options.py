@@ -27,7 +27,7 @@ class Options:
 
     video: str = _option("the clip: a file that FFmpeg reads, or a folder of pictures")
     objects: int = _option("how many objects to follow", 1, int, 1)
-    law: str = _option("the law of motion, or auto: all laws are tried, the best one is chosen", AUTO)
+    law: str = _option(f"the law of motion ({', '.join(LAWS)}), or auto: the best of all is chosen", AUTO)
     start: float | None = _option("seconds; empty: found", kind=float, least=0)
     end: float | None = _option("seconds; empty: found", kind=float, least=0)
     crop: str | None = _option("the part of the picture to look at: left,top,width,height in pixels")

@@ -142,6 +142,6 @@ def titles(data: pd.DataFrame) -> pd.Series:
 
 def main(arguments: list[str]) -> None:
     """Write the wall of predictions into the file that is named."""
-    if len(arguments) != 1:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         raise RunError("write: python -m pig_core wall WALL.gif")
     write_wall(Path(arguments[0]))

@@ -180,4 +180,6 @@ def write_section(path: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Write the table into README.md, or into the file that is named."""
+    if arguments and arguments[0].startswith("-"):
+        raise RunError("write: python -m pig_core results README.md")
     write_section(Path(arguments[0] if arguments else "README.md"))

@@ -231,7 +231,8 @@ def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
 
 def main(arguments: list[str]) -> None:
     """Train one run, evaluate it, save it: every option of :class:`pig_core.config.Config` is one here."""
-    parser = parser_of(Config, "python -m pig_core", __doc__, RETIRED)
+    about = "Defaults are those of the recipe improved; some tasks have others (RECIPES in pig_core/config.py)."
+    parser = parser_of(Config, "python -m pig_core", f"{__doc__} {about}", RETIRED)
     config = make_config(
         **{name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     )

@@ -122,7 +122,7 @@ def publish(checkpoint: Path) -> Path:
 
 def main(arguments: list[str]) -> None:
     """Publish these checkpoints: python -m pig_core publish CHECKPOINT ..."""
-    if not arguments:
+    if not arguments or arguments[0].startswith("-"):
         raise RunError("write: python -m pig_core publish CHECKPOINT ...")
     for checkpoint in arguments:
         print(publish(Path(checkpoint)))

@@ -2,8 +2,8 @@
 
 Steps are repeated in processes of their own: median, smallest and largest. All is written to
 ``reports/results/benchmarks/<part>.json`` and shown in the report. Nothing here is a test: times depend on the machine,
-only ratios within one file say something anywhere. Measurements that no run of a model belongs to, and whose time does
-not matter, are made in the same way, but only if they are named: ``python -m pig_core bench late``.
+only ratios within one file carry over to another one. The other parts (``tracker``, ``noise``, ``late``, ``linear``)
+are experiments, not costs; they run only if they are named.
 """
 
 import argparse
