@@ -21,6 +21,7 @@ from ..common.errors import RunError
 from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write_json
 from ..common.machine import commit, provenance
 from ..data.videos import load_frames
+from ..encoder import BACKGROUND_LOGIT
 from ..evaluation.constants import estimate
 from ..evaluation.evaluate import judge
 from ..evaluation.pictures import to_bytes
@@ -91,11 +92,16 @@ def thinned(curves: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def shown(trained: Trained, index: int = 0) -> dict[str, np.ndarray]:
-    """One fresh video and what the model makes of it, uint8: "video", "recons", "prediction" (T, S, S, C), "masks"."""
+    """One fresh video and what the model makes of it, uint8: "video", "recons", "prediction" (T, S, S, C), "masks".
+
+    And what it draws objects with: "templates", (K, h, h, C), contents times masks.
+    """
     evaluation, output = trained.evaluation, trained.evaluation.output
     pictures = {"video": evaluation.video, "recons": output.recons, "prediction": output.prediction}
     masks = (output.masks[index] * 255).round().byte().numpy()  # (L+P, K, S, S)
-    return {**{name: to_bytes(images[index]) for name, images in pictures.items()}, "masks": masks}
+    contents, logits, _ = trained.model.appearance()
+    drawn = {"masks": masks, "templates": to_bytes(contents * (logits - BACKGROUND_LOGIT).sigmoid())}
+    return {**{name: to_bytes(images[index]) for name, images in pictures.items()}, **drawn}
 
 
 @torch.no_grad()

@@ -120,7 +120,7 @@ def _lines(curves: Mapping[str, pd.DataFrame], limits: Mapping[str, float | None
 
 
 def found(run: pd.Series, columns: int = 6) -> Figure:
-    """What one run makes of a fresh video: frames, raw masks (the whole picture), reconstruction and prediction."""
+    """What one run makes of a fresh video: frames, raw masks (whole), reconstruction, prediction; and its templates."""
     with np.load(kept(run, "shown", "npz"), allow_pickle=False) as file:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
     masks = arrays["masks"].float() / 255  # (L+P, K, S, S)
@@ -133,6 +133,9 @@ def found(run: pd.Series, columns: int = 6) -> Figure:
         "reconstruction": [recons[t] for t in times],
         "prediction": [prediction[t - ahead] if t >= ahead else None for t in times],
     }
+    if "templates" in arrays:
+        drawn = to_video(arrays["templates"])
+        rows["templates"] = [drawn[k] if k < len(drawn) else None for k in range(len(times))]
     title = f"{TASKS[run.task].title}, seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}"
     return image_grid(rows, [f"t = {t + 1}" for t in times], 0.9, title)[0]
 
