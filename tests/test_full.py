@@ -100,7 +100,7 @@ def test_what_is_kept_of_a_run_can_be_shown(tiny, tmp_path, monkeypatch):
     assert 0 <= kept.outside <= 1
     assert kept.velocity["model"] > 0
     assert len(paper.found(kept).axes) > 10
-    assert "loses an object" in paper.runs_table(paper.full_runs("results")).data
+    assert "objects not found" in paper.runs_table(paper.full_runs("results")).data
     assert (tmp_path / "results" / "weights" / "spring_color-paper-s0.safetensors").stat().st_size < 4e6
 
 

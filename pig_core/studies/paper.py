@@ -24,7 +24,7 @@ from .costs import benchmark
 from .tables import rows_table
 
 OUTCOMES = {
-    (True, True): "finds and predicts", (True, False): "finds, predicts nothing", (False, False): "loses an object",
+    (True, True): "finds and predicts", (True, False): "finds, predicts nothing", (False, False): "objects not found",
     (False, True): "predicts without all objects",
 }  # fmt: skip
 
