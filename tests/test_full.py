@@ -64,11 +64,18 @@ def test_each_error_carries_predictions_away_as_motion_says(scenes):
     found = full.drifts(best, theirs, 0.0, law, law, 26)
     carried = (0.3**2 + 0.4**2) ** 0.5 / 2**0.5 * 26 * SPRING.dt
     assert found["velocity"] == found["but the delay"] == found["everything"] == pytest.approx(carried, rel=1e-3)
+    assert found["share"] == pytest.approx(carried, rel=1e-3)
+    assert found["turning"] == pytest.approx(0, abs=1e-6)
+    assert found["outward"] == pytest.approx(0, abs=1e-6)
     assert found["constants"] == found["delay"] == found["constants, delay"] == 0
     late = best[0], best[1] - 0.06 * law.acceleration(*best)
     stiff = SPRING.physics(10, {"k": 4.2, "l": 6.0}).double()
     found = full.drifts(best, late, 0.06, law, stiff, 26)
     assert found["but the delay"] == pytest.approx(0, abs=1e-9)
+    turned = (best[0] - best[0].mean(1, keepdim=True)) @ torch.tensor([[0.0, 0.02], [-0.02, 0.0]]).double()
+    turning = full.drifts(best, (best[0], best[1] + turned), 0.0, law, law, 26)
+    assert turning["turning"] == pytest.approx(turning["velocity"])
+    assert turning["share"] == pytest.approx(0, abs=1e-6)
     assert found["velocity"] == pytest.approx(found["delay"])
     assert found["everything"] == pytest.approx(found["constants, delay"])
     assert found["constants"] > 0.1

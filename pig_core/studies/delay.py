@@ -72,12 +72,15 @@ def costs_table() -> Markdown:
 def drift_table(runs: pd.DataFrame) -> Markdown:
     """How far each error of a run carries its predictions away (:func:`pig_core.studies.full.drifts`)."""
     labels = {
-        "constants": "constants", "delay": "velocity, as far as it is late", "constants, delay": "both of these",
-        "but the delay": "velocity, but for the delay", "velocity": "velocity", "everything": "everything",
+        "constants": "the constants", "delay": "the velocity, as far as it is late",
+        "constants, delay": "both of these", "but the delay": "the velocity, but for its delay",
+        "share": "of that, what both discs share",
+        "turning": "of that, what turns them around each other", "outward": "of that, what is outward",
+        "velocity": "the whole velocity", "everything": "everything",
     }  # fmt: skip
     return rows_table([
-        {"seed": f"{run.seed}", **{label: f"{run.drift[name]:.2f}" for name, label in labels.items()}}
-        for run in runs.itertuples()
+        {"what is wrong": label, **{f"seed {run.seed}": f"{run.drift[name]:.2f}" for run in runs.itertuples()}}
+        for name, label in labels.items()
     ])  # fmt: skip
 
 

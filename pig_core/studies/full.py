@@ -181,17 +181,24 @@ def drifts(best: State, theirs: State, lag: float, law: Law, learned: Law, ahead
         ahead: number of predicted frames.
     Returns:
         what is wrong -> distance from where the fitted states end: the "constants"; the velocity by its "delay"; both
-        ("constants, delay"); by all "but the delay"; the whole "velocity"; "everything".
+        ("constants, delay"); by all "but the delay", and of that what all objects "share", what turns them around their
+        middle ("turning") and what points away from it ("outward"); the whole "velocity"; "everything".
     """
     pos, vel = best
     delay = -lag * law.acceleration(pos, vel)
+    rest = theirs[1] - vel - delay
+    shared = rest.mean(1, keepdim=True).expand_as(rest)
+    away = torch.nn.functional.normalize(pos - pos.mean(1, keepdim=True), dim=-1)
+    outward = ((rest - shared) * away).sum(-1, keepdim=True) * away
 
     def end(pos: Tensor, vel: Tensor, law: Law) -> Tensor:
         return law.rollout(pos, vel, ahead)[0][:, -1]
 
     wrong = {
         "constants": (pos, vel, learned), "delay": (pos, vel + delay, law),
-        "constants, delay": (pos, vel + delay, learned), "but the delay": (pos, theirs[1] - delay, law),
+        "constants, delay": (pos, vel + delay, learned), "but the delay": (pos, vel + rest, law),
+        "share": (pos, vel + shared, law), "turning": (pos, vel + rest - shared - outward, law),
+        "outward": (pos, vel + outward, law),
         "velocity": (pos, theirs[1], law), "everything": (*theirs, learned),
     }  # fmt: skip
     return {name: _rms(end(*start) - end(pos, vel, law)) for name, start in wrong.items()}
