@@ -72,13 +72,13 @@ def test_each_error_carries_predictions_away_as_motion_says(scenes):
     stiff = SPRING.physics(10, {"k": 4.2, "l": 6.0}).double()
     found = full.drifts(best, late, 0.06, law, stiff, 26)
     assert found["but the delay"] == pytest.approx(0, abs=1e-9)
+    assert found["velocity"] == pytest.approx(found["delay"])
+    assert found["everything"] == pytest.approx(found["constants, delay"])
+    assert found["constants"] > 0.1
     turned = (best[0] - best[0].mean(1, keepdim=True)) @ torch.tensor([[0.0, 0.02], [-0.02, 0.0]]).double()
     turning = full.drifts(best, (best[0], best[1] + turned), 0.0, law, law, 26)
     assert turning["turning"] == pytest.approx(turning["velocity"])
     assert turning["share"] == pytest.approx(0, abs=1e-6)
-    assert found["velocity"] == pytest.approx(found["delay"])
-    assert found["everything"] == pytest.approx(found["constants, delay"])
-    assert found["constants"] > 0.1
 
 
 @torch.no_grad()

@@ -163,7 +163,7 @@ def lag_of(pos: Tensor, acceleration: Tensor | None, error: Tensor) -> dict[str,
     """Outward parts of accelerations and velocity errors, (N, K, D) each, and the line through them."""
     if acceleration is None or pos.shape[1] < 2:
         return {}
-    outward = torch.nn.functional.normalize(pos - pos.mean(1, keepdim=True), dim=-1)
+    outward = _outward(pos)
     x, y = ((outward * vector).sum(-1).flatten() for vector in (acceleration, error))
     slope = (x * y).sum() / x.square().sum()
     share = 1 - (y - slope * x).square().sum() / y.square().sum()
@@ -188,7 +188,7 @@ def drifts(best: State, theirs: State, lag: float, law: Law, learned: Law, ahead
     delay = -lag * law.acceleration(pos, vel)
     rest = theirs[1] - vel - delay
     shared = rest.mean(1, keepdim=True).expand_as(rest)
-    away = torch.nn.functional.normalize(pos - pos.mean(1, keepdim=True), dim=-1)
+    away = _outward(pos)
     outward = ((rest - shared) * away).sum(-1, keepdim=True) * away
 
     def end(pos: Tensor, vel: Tensor, law: Law) -> Tensor:
@@ -201,7 +201,13 @@ def drifts(best: State, theirs: State, lag: float, law: Law, learned: Law, ahead
         "outward": (pos, vel + outward, law),
         "velocity": (pos, theirs[1], law), "everything": (*theirs, learned),
     }  # fmt: skip
-    return {name: _rms(end(*start) - end(pos, vel, law)) for name, start in wrong.items()}
+    right = end(pos, vel, law)
+    return {name: _rms(end(*start) - right) for name, start in wrong.items()}
+
+
+def _outward(pos: Tensor) -> Tensor:
+    """Unit vectors from the objects' middle to each of them, (N, K, D)."""
+    return torch.nn.functional.normalize(pos - pos.mean(1, keepdim=True), dim=-1)
 
 
 def noise_of(positions: Tensor, paths: Tensor) -> float:
