@@ -22,7 +22,7 @@ from pig_core.control.live import Cockpit
 from pig_core.control.measures import true_model
 from pig_core.control.pendulum import PENDULUM
 from pig_core.control.planner import Planner
-from pig_core.studies import claims
+from pig_core.studies.control_claims import DIFFERS, OPEN, REPRODUCED, fewer
 
 from .conftest import figures_in
 from .test_notebooks import ROOT, papermill, read
@@ -164,12 +164,12 @@ def test_fewer_sequences_are_claimed_only_where_the_black_box_fails_on_as_many()
             name: {str(n): {"relative": off} for n, off in rows.items()} for name, rows in parts.items()
         }
 
-    assert claims.fewer([run({50: 0.01, 500: 0.01}, {50: 0.2, 500: 0.02})])[1] == claims.REPRODUCED
-    assert claims.fewer([run({50: 0.01, 500: 0.01}, {50: 0.02, 500: 0.02})])[1] == claims.DIFFERS
-    assert claims.fewer([run({50: 0.01, 500: 0.01}, {}), run({50: 0.2, 500: 0.3}, {50: 0.3})])[1] == claims.DIFFERS
-    assert claims.fewer([run({50: 0.01}, {})])[1] == claims.OPEN
+    assert fewer([run({50: 0.01, 500: 0.01}, {50: 0.2, 500: 0.02})])[1] == REPRODUCED
+    assert fewer([run({50: 0.01, 500: 0.01}, {50: 0.02, 500: 0.02})])[1] == DIFFERS
+    assert fewer([run({50: 0.01, 500: 0.01}, {}), run({50: 0.2, 500: 0.3}, {50: 0.3})])[1] == DIFFERS
+    assert fewer([run({50: 0.01}, {})])[1] == OPEN
     some = [run({5: 0.01, 50: 0.01}, {50: 0.2}), run({50: 0.01}, {})]  # 5 on one of two seeds says nothing yet
-    assert "from 50 on, on 2 seeds" in claims.fewer(some)[0]
+    assert "from 50 on, on 2 seeds" in fewer(some)[0]
 
 
 @pytest.mark.parametrize("missing", ["gymnasium", "pygame"])

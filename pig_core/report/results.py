@@ -89,6 +89,13 @@ def constants_of(results: pd.DataFrame, keys: Sequence[str] = ("task", "recipe",
     return pd.DataFrame(rows, columns=[*keys, "name", "learned", "truth", "error"])
 
 
+def from_coordinates(results: pd.DataFrame) -> pd.Series:
+    """How far each learned parameter is from what the released placement makes of it, relative: one for each run's."""
+    learned = constants_of(results)
+    wanted = [row.truth * coordinate_scale(TASKS[row.task], row.name) for row in learned.itertuples()]
+    return learned["learned"] / wanted - 1
+
+
 def per_frame(results: pd.DataFrame, column: str, keys: Sequence[str] = ("task", "seed")) -> pd.DataFrame:
     """A measure over the predicted frames, "..._per_step": one row per run and frame; runs without it have no row.
 
