@@ -15,7 +15,7 @@ from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
 from pig_core.runs.trained import Trained
 from pig_core.state import fit_state, guess_state, path_through
-from pig_core.studies import claims, full, paper, restart, tracker
+from pig_core.studies import claims, expectations, full, paper, restart, tracker
 from pig_core.tasks import TASKS
 
 SPRING = TASKS["spring_color"]
@@ -140,10 +140,10 @@ def test_what_was_expected_is_compared_with_what_came():
         for ranges in json.loads(path.read_text())["expected"].values():
             assert all(limits[0] < limits[1] for name, limits in ranges.items() if name != "because")
     runs = paper.full_runs().set_index("seed")
-    compared = paper.against_expected("rest", {"s3": runs.loc[0], "s1": runs.loc[3]}).set_index(["run", "what"])
+    compared = expectations.compare("rest", {"s3": runs.loc[0], "s1": runs.loc[3]}).set_index(["run", "what"])
     assert compared.loc[("s3", "k"), "as expected"]
     assert not compared.loc[("s1", "outside"), "as expected"]
-    assert "not run to its end" in paper.expected_table(paper.against_expected("rest", {})).data
+    assert "not run to its end" in expectations.table(expectations.compare("rest", {})).data
 
 
 @pytest.mark.parametrize("color", [True, False])

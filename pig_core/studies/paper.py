@@ -20,6 +20,7 @@ from ..report.labels import label_ends
 from ..report.results import coordinate_scale, curves_of, kept, load_results, successes
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..tasks import RECONS_THRESHOLD, TASKS
+from . import expectations
 from .costs import benchmark
 from .tables import rows_table
 
@@ -55,12 +56,19 @@ def only(name: str, seed: int = 0, task: str = "spring_color") -> pd.Series | No
 
 def by_seed(name: str) -> dict[str, pd.Series | None]:
     """The runs of a folder of results by the names under which they were expected, "s3" for seed 3; None: not run."""
-    return {key: only(name, seed=int(key[1:])) for key in expected(name)}
+    return {key: only(name, seed=int(key[1:])) for key in expectations.of(name)}
+
+
+def by_signal() -> pd.DataFrame:
+    """Runs of seed 0 of spring that differ in what they learn from, joint training first; those that exist."""
+    folders = [f"training_signal/{name}" for name in expectations.of("training_signal")]
+    runs = pd.concat([full_runs(name) for name in ("", *folders)])
+    return runs[runs["seed"] == 0].reset_index(drop=True)
 
 
 def by_task(name: str) -> dict[str, pd.Series | None]:
     """The runs of seed 0 of the tasks that something was expected of; None: not run."""
-    return {task: only("", task=task) for task in expected(name)}
+    return {task: only("", task=task) for task in expectations.of(name)}
 
 
 def runs_table(runs: pd.DataFrame) -> Markdown:
@@ -77,15 +85,17 @@ def runs_table(runs: pd.DataFrame) -> Markdown:
     ])  # fmt: skip
 
 
-def _which(run: tuple, runs: pd.DataFrame) -> dict[str, str]:
-    """The first cells of a run's row: its seed, and its task if there are runs of others."""
-    return {**({"task": TASKS[run.task].title} if runs["task"].nunique() > 1 else {}), "seed": f"{run.seed}"}
+def _which(run: tuple | pd.Series, runs: pd.DataFrame) -> dict[str, str]:
+    """The first cells of a run's row: its seed, and its task and training signal if there are runs of others."""
+    names = {"task": TASKS[run.task].title, "trained": run.config["training_signal"]}
+    several = {"task": runs["task"].nunique() > 1, "trained": runs["config"].str["training_signal"].nunique() > 1}
+    return {**{name: value for name, value in names.items() if several[name]}, "seed": f"{run.seed}"}
 
 
 def course(runs: pd.DataFrame) -> Figure:
-    """Losses and constants against the number of updates, a line per seed; dotted: threshold or true value."""
+    """Losses and constants against updates, a line per seed or training signal; dotted: threshold or true value."""
     task = TASKS[runs["task"].iloc[0]]
-    lines = {f"seed {run.seed}": curves_of(run) for run in runs.itertuples()}
+    lines = {_which(run, runs).get("trained", f"seed {run.seed}"): curves_of(run) for run in runs.itertuples()}
     figure = _lines(lines, {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth})
     figure.suptitle(task.title)
     return figure
@@ -136,7 +146,8 @@ def found(run: pd.Series, columns: int = 6) -> Figure:
     if "templates" in arrays:
         drawn = to_video(arrays["templates"])
         rows["templates"] = [drawn[k] if k < len(drawn) else None for k in range(len(times))]
-    title = f"{TASKS[run.task].title}, seed {run.seed}: {OUTCOMES[run.discovered, run.predicted]}"
+    signal = "" if run.config["training_signal"] == "joint" else f", {run.config['training_signal']}"
+    title = f"{TASKS[run.task].title}, seed {run.seed}{signal}: {OUTCOMES[run.discovered, run.predicted]}"
     return image_grid(rows, [f"t = {t + 1}" for t in times], 0.9, title)[0]
 
 
@@ -193,40 +204,6 @@ def vectors_table() -> Markdown:
     ])  # fmt: skip
 
 
-def expected(name: str) -> Mapping[str, Mapping[str, object]]:
-    """What was written down before the runs of one kind: variant or seed -> constant -> [low, high], and "because"."""
-    return json.loads((results_folder() / "predictions" / f"{name}.json").read_text())["expected"]
-
-
-def against_expected(name: str, runs: Mapping[str, pd.Series | None]) -> pd.DataFrame:
-    """Expected range and outcome, one row per run and number: "run", "what", "low", "high", "found", "as expected".
-
-    Args:
-        runs: by the names under which they were expected; a missing one was not run, or not to its end.
-    """
-    rows = []
-    for key, ranges in expected(name).items():
-        run = runs.get(key)
-        for what, (low, high) in ((n, r) for n, r in ranges.items() if n != "because"):
-            value = None if run is None else run.learned[what] if what in run.learned else run[what]
-            rows.append((key, what, low, high, value, None if value is None else low <= value <= high))
-    return pd.DataFrame(rows, columns=["run", "what", "low", "high", "found", "as expected"])
-
-
-def expected_table(compared: pd.DataFrame) -> Markdown:
-    """:func:`against_expected` as a table."""
-    return rows_table([
-        {
-            "run": TASKS[row.run].title if row.run in TASKS else row.run.replace("_", ", "),
-            "": f"${row.what}$" if len(row.what) == 1 else row.what,
-            "expected": f"{row.low:g} to {row.high:g}",
-            "found": "not run to its end" if row.found is None else f"{row.found:.3f}",
-            "as expected?": "" if row.found is None else "yes" if row._6 else "no",
-        }
-        for row in compared.astype(object).where(compared.notna(), None).itertuples()
-    ])  # fmt: skip
-
-
 def losses_table(runs: Mapping[str, pd.Series]) -> Markdown:
     """Losses on the long test file, and how late the velocity is, of runs with names."""
     return rows_table([
@@ -236,19 +213,3 @@ def losses_table(runs: Mapping[str, pd.Series]) -> Markdown:
         }
         for name, run in runs.items()
     ])  # fmt: skip
-
-
-def two_by_two(compared: pd.DataFrame) -> Figure:
-    """The constants of the four continuations (dots) with what was expected of them (bars); dotted: true."""
-    names = list(compared["what"].unique())
-    figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 2.6), sharey=True)
-    for ax, name in zip(axes, names, strict=True):
-        part = compared[compared["what"] == name]
-        rows = range(len(part))
-        ax.hlines(rows, part["low"], part["high"], color=PALETTE[7], lw=9, alpha=0.5)
-        ax.plot(part["found"].astype(float), rows, "o", color=PALETTE[0])
-        ax.axvline(TASKS["spring_color"].truth[name], color="0.4", ls=":")
-        ax.set(title=name, xlabel="learned value")
-        ax.set_yticks(rows, part["run"].str.replace("_", ", "))
-    axes[0].invert_yaxis()
-    return figure
