@@ -2,12 +2,13 @@
 
 Encoder and decoder of the run stay as they are. The velocity network and the constants are trained on the prediction's
 pictures, by the run's own optimiser and rates. What differs is where they start: as the run left them ("kept"), at rest
-(the network's last layer at zero), or at random; all but "kept" with constants of 1.
+(the network's last layer at zero), or at random; all but "kept" with constants of 1. Centred: velocity and physics see
+every position moved by its template's origin (:mod:`pig_core.studies.origins`).
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,11 +22,28 @@ from ..runs.trained import Trained
 from ..stages import Losses, Stage, encode_all
 from ..training import run_stage
 from .measures import outside_share
+from .origins import origins
 
 STEPS, BATCH = 25_000, 20  # as in the run
 KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
-STARTS = {"kept": None, "rest": ("zero", 0), **{f"random {seed}": ("random", seed) for seed in (1, 2, 3)}}
 LAST = 0.02  # share of the steps over which the last losses are averaged
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where velocity and constants start."""
+
+    kept: bool = False  # as the run left them
+    velocity_init: str = "random"
+    seed: int = 0
+    centred: bool = False  # positions are counted from the discs, not from the templates
+
+
+STARTS = {
+    "kept": Start(kept=True), "rest": Start(velocity_init="zero"),
+    **{f"random {seed}": Start(seed=seed) for seed in (1, 2, 3)},
+    "rest centred": Start(velocity_init="zero", centred=True),
+}  # fmt: skip
 
 
 def restarts(
@@ -49,8 +67,9 @@ def restarts(
 
 def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tensor, steps: int) -> dict[str, object]:
     model, config, session = _model(trained, name), trained.config, Session()
-    steps = min(steps, KEPT_STEPS) if STARTS[name] is None else steps
-    run_stage(model, config, _stage(model, trained, frames, positions, steps), session)
+    steps = min(steps, KEPT_STEPS) if STARTS[name].kept else steps
+    moved = origins(model) if STARTS[name].centred else torch.zeros(2)
+    run_stage(model, config, _stage(model, trained, frames, positions, moved, steps), session)
     points = session.curves[-max(1, round(LAST * len(session.curves))) :]
     return {
         "learned": model.physics.values(),
@@ -64,22 +83,22 @@ def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tenso
 def _model(trained: Trained, name: str) -> PAIG:
     """The run's model, with velocity and constants where this start has them."""
     config, start = trained.config, STARTS[name]
-    if start is not None:
-        config = replace(config, velocity_init=start[0], seed=start[1])
+    if not start.kept:
+        config = replace(config, velocity_init=start.velocity_init, seed=start.seed)
     model, eyes = build_model(config, trained.task), trained.model.state_dict()
-    kept = {key: value for key, value in eyes.items() if start is None or key.startswith(("encoder.", "decoder."))}
+    kept = {key: value for key, value in eyes.items() if start.kept or key.startswith(("encoder.", "decoder."))}
     model.load_state_dict({**model.state_dict(), **kept})
     model.encoder.requires_grad_(False)
     model.decoder.requires_grad_(False)
     return model
 
 
-def _stage(model: PAIG, trained: Trained, frames: Tensor, positions: Tensor, steps: int) -> Stage:
+def _stage(model: PAIG, trained: Trained, frames: Tensor, positions: Tensor, moved: Tensor, steps: int) -> Stage:
     config, first = trained.config, model.input_steps
 
     def losses(step: int) -> Losses:
         index = torch.randint(len(frames), (BATCH,), generator=torch.Generator().manual_seed(step))
-        rollout, _ = model.predict(positions[index, :first], model.pred_steps)
+        rollout = model.predict(positions[index, :first] + moved, model.pred_steps)[0] - moved
         loss = image_loss(model.decode(rollout), to_video(frames[index, first:], config.color))
         return {"loss": loss, "pred_loss": loss, "outside": outside_share(rollout, trained.task.image_size).float()}
 
