@@ -64,6 +64,9 @@ class Config:
     coordinates: str = model("exact",
         "template placement: pixel exact, or as released (lengths come out S/(S-1) too long)",
         choices=("exact", "released"), keeps_weights=True)
+    origin: str = model("template",
+        "a position is where a template is placed, or where the object in it is drawn", choices=("template", "drawn"),
+        keeps_weights=True)
     window_edge: str = model("taper", "templates end in a one-pixel taper or in a cut", choices=("taper", "cut"))
     background_init: str = training("median_frame",
         "background before training", choices=("median_frame", "mean_frame", "network"))

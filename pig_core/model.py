@@ -38,6 +38,8 @@ class PAIG(nn.Module):
         prior: corrects the estimated state, see :class:`pig_core.parts.prior.StartPrior`; None: it stays as it is.
         input_steps, pred_steps: L and P, frames.
         refine: (drawing, frames, positions) to better positions; None: they are the encoder's.
+        origins: decoder to what has to be added to positions so that they are where objects are drawn, (K, 2); None:
+            they are where templates are placed.
     """
 
     def __init__(
@@ -50,11 +52,12 @@ class PAIG(nn.Module):
         input_steps: int,
         pred_steps: int,
         refine: Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor] | None = None,
+        origins: Callable[[Decoder], Tensor] | None = None,
     ):
         super().__init__()
         self.encoder, self.decoder, self.velocity, self.prior, self.physics = encoder, decoder, velocity, prior, physics
         self.input_steps, self.pred_steps = input_steps, pred_steps
-        self.refine = refine
+        self.refine, self.origins = refine, origins
 
     def forward(self, video: Tensor, actions: Tensor | None = None, separate: bool = False) -> Output:
         """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L.
@@ -69,7 +72,7 @@ class PAIG(nn.Module):
         rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps, actions)
         if separate:
             constants = {name: p.detach() for name, p in self.decoder.named_parameters()}
-            drawn = functional_call(self.decoder, constants, self.physics.placed(rollout).flatten(0, 1))
+            drawn = functional_call(self.decoder, constants, self._placed(rollout).flatten(0, 1))
             recons, prediction = self.decode(positions), drawn.unflatten(0, rollout.shape[:2])
         else:
             images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
@@ -84,6 +87,8 @@ class PAIG(nn.Module):
     def encode_frames(self, frames: Tensor, refined: bool = True) -> tuple[Tensor, Tensor]:
         """The same for single frames, (N, C, S, S); a refinement's correction carries no gradient."""
         positions, masks = self.encoder(frames, self.decoder.background())
+        if self.origins is not None:
+            positions = positions + self.origins(self.decoder)
         if self.refine is not None and refined:
             positions = positions + (self.refine(self.draw, frames, positions.detach()) - positions).detach()
         return positions, masks
@@ -104,7 +109,11 @@ class PAIG(nn.Module):
 
     def decode(self, positions: Tensor) -> Tensor:
         """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""
-        return self.decoder(self.physics.placed(positions).flatten(0, 1)).unflatten(0, positions.shape[:2])
+        return self.decoder(self._placed(positions).flatten(0, 1)).unflatten(0, positions.shape[:2])
+
+    def _placed(self, positions: Tensor) -> Tensor:
+        """Where, and for a law with poses how, templates are placed for positions (B, T, K, 2)."""
+        return self.physics.placed(positions if self.origins is None else positions - self.origins(self.decoder))
 
     def draw(self, positions: Tensor) -> Tensor:
         """The same for single frames, (N, K, 2) to (N, C, S, S)."""

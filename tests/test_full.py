@@ -15,7 +15,7 @@ from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
 from pig_core.runs.trained import Trained
 from pig_core.state import fit_state, guess_state, path_through
-from pig_core.studies import claims, expectations, full, paper, restart, tracker
+from pig_core.studies import claims, expectations, explain, full, paper, restart, tracker
 from pig_core.tasks import TASKS
 
 SPRING = TASKS["spring_color"]
@@ -34,12 +34,12 @@ def test_a_velocity_that_comes_late_makes_the_spring_too_stiff(scenes):
     positions, velocities = scenes
     last, law = SPRING.input_steps - 1, SPRING.physics(10, SPRING.truth).double()
     pos, vel, later = positions[:, last], velocities[:, last], positions[:, last + 1 :]
-    exact = full.constants_given((pos, vel), later, SPRING.physics(10))
+    exact = explain.constants_given((pos, vel), later, SPRING.physics(10))
     assert exact["k"] == pytest.approx(4.0, rel=1e-3)
     assert exact["l"] == pytest.approx(6.0, rel=1e-3)
     acceleration = law.acceleration(pos, vel)
-    late = full.constants_given((pos, vel - 0.06 * acceleration), later, SPRING.physics(10))
-    early = full.constants_given((pos, vel + 0.06 * acceleration), later, SPRING.physics(10))
+    late = explain.constants_given((pos, vel - 0.06 * acceleration), later, SPRING.physics(10))
+    early = explain.constants_given((pos, vel + 0.06 * acceleration), later, SPRING.physics(10))
     assert late["k"] > 4.1 > 4.0 > 3.9 > early["k"]
 
 
@@ -47,10 +47,10 @@ def test_the_lag_of_a_velocity_is_found():
     generator = torch.Generator().manual_seed(0)
     pos, acceleration = (torch.randn(500, 2, 2, generator=generator) for _ in range(2))
     noise = 0.01 * torch.randn(500, 2, 2, generator=generator)
-    found = full.lag_of(pos, acceleration, noise - 0.06 * acceleration)
+    found = explain.lag_of(pos, acceleration, noise - 0.06 * acceleration)
     assert found["lag"] == pytest.approx(0.06, abs=1e-3)
     assert found["lag_share"] == pytest.approx(1 - 0.01**2 / 0.06**2, abs=0.01)
-    none = full.lag_of(pos, acceleration, noise)
+    none = explain.lag_of(pos, acceleration, noise)
     assert abs(none["lag"]) < 2e-3
     assert none["lag_share"] < 0.05
 
@@ -61,7 +61,7 @@ def test_each_error_carries_predictions_away_as_motion_says(scenes):
     last, law = SPRING.input_steps - 1, SPRING.physics(10, SPRING.truth).double()
     best = scenes[0][:, last], scenes[1][:, last]
     theirs = best[0], best[1] + torch.tensor([0.3, -0.4])
-    found = full.drifts(best, theirs, 0.0, law, law, 26)
+    found = explain.drifts(best, theirs, 0.0, law, law, 26)
     carried = (0.3**2 + 0.4**2) ** 0.5 / 2**0.5 * 26 * SPRING.dt
     assert found["velocity"] == found["but the delay"] == found["everything"] == pytest.approx(carried, rel=1e-3)
     assert found["share"] == pytest.approx(carried, rel=1e-3)
@@ -70,13 +70,13 @@ def test_each_error_carries_predictions_away_as_motion_says(scenes):
     assert found["constants"] == found["delay"] == found["constants, delay"] == 0
     late = best[0], best[1] - 0.06 * law.acceleration(*best)
     stiff = SPRING.physics(10, {"k": 4.2, "l": 6.0}).double()
-    found = full.drifts(best, late, 0.06, law, stiff, 26)
+    found = explain.drifts(best, late, 0.06, law, stiff, 26)
     assert found["but the delay"] == pytest.approx(0, abs=1e-9)
     assert found["velocity"] == pytest.approx(found["delay"])
     assert found["everything"] == pytest.approx(found["constants, delay"])
     assert found["constants"] > 0.1
     turned = (best[0] - best[0].mean(1, keepdim=True)) @ torch.tensor([[0.0, 0.02], [-0.02, 0.0]]).double()
-    turning = full.drifts(best, (best[0], best[1] + turned), 0.0, law, law, 26)
+    turning = explain.drifts(best, (best[0], best[1] + turned), 0.0, law, law, 26)
     assert turning["turning"] == pytest.approx(turning["velocity"])
     assert turning["share"] == pytest.approx(0, abs=1e-6)
 
@@ -85,8 +85,8 @@ def test_each_error_carries_predictions_away_as_motion_says(scenes):
 def test_the_noise_of_positions_is_found(scenes):
     law, last = SPRING.physics(10, SPRING.truth).double(), SPRING.input_steps - 1
     seen = scenes[0] + 0.05 * torch.randn(scenes[0].shape, generator=torch.Generator().manual_seed(0))
-    state = fit_state(seen, last, guess_state(seen, last, law), law, full.FITS)
-    assert full.noise_of(seen, path_through(*state, last, seen.shape[1], law)) == pytest.approx(0.05, rel=0.05)
+    state = fit_state(seen, last, guess_state(seen, last, law), law, explain.FITS)
+    assert explain.noise_of(seen, path_through(*state, last, seen.shape[1], law)) == pytest.approx(0.05, rel=0.05)
 
 
 def test_what_is_kept_of_a_run_can_be_shown(tiny, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from ..model import PAIG
 from ..parts.decoder import MLPDecoder
 from ..parts.dynamics import BLACK_BOXES
 from ..parts.frames import VideoLSTM
+from ..parts.origins import origins
 from ..parts.prior import StartPrior
 from ..parts.refine import refine
 from ..parts.turning import TurningDecoder
@@ -77,6 +78,7 @@ def _paig(config: Config, task: Task) -> PAIG:
         task.input_steps,
         task.pred_steps,
         partial(refine, steps=config.refine_steps, search=config.refine_search) if config.refine_steps else None,
+        partial(origins, n_objects=k) if config.origin == "drawn" else None,
     )
 
 

@@ -70,7 +70,7 @@ def costs_table() -> Markdown:
 
 
 def drift_table(runs: pd.DataFrame) -> Markdown:
-    """How far each error of a run carries its predictions away (:func:`pig_core.studies.full.drifts`)."""
+    """How far each error of a run carries its predictions away (:func:`pig_core.studies.explain.drifts`)."""
     labels = {
         "constants": "the constants", "delay": "the velocity, as far as it is late",
         "constants, delay": "both of these", "but the delay": "the velocity, but for its delay",

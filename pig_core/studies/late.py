@@ -24,7 +24,7 @@ from ..optim import OPTIMIZERS
 from ..physics import Law
 from ..state import MLPVelocity, State, fit_state, guess_state
 from ..tasks import Task
-from .full import FITS, constants_given, lag_of
+from .explain import FITS, constants_given, lag_of
 
 STEPS, BATCH = 25_000, 20  # as in the full runs
 SCENES, FRESH = 5_000, 600  # to learn from, as in the recipe, and to judge with
@@ -90,7 +90,7 @@ def late_velocity(
     Returns:
         for each "way", "noise" (pixels) and "seed": the "learned" constants and their "course", [update, {name: value}]
         (empty where they are known), the constants that suit the network's states best ("with_network"), and the error
-        of its velocities on fresh scenes as :func:`pig_core.studies.full.explain` gives it.
+        of its velocities on fresh scenes as :func:`pig_core.studies.explain.explain` gives it.
     """
     config, known = make_config(task, "paper"), best_possible(task)
     law = task.physics(config.substeps, known)

@@ -3,7 +3,7 @@
 Encoder and decoder of the run stay as they are. The velocity network and the constants are trained on the prediction's
 pictures, by the run's own optimiser and rates. What differs is where they start: as the run left them ("kept"), at rest
 (the network's last layer at zero), or at random; all but "kept" with constants of 1. Centred: velocity and physics see
-every position moved by its template's origin (:mod:`pig_core.studies.origins`).
+every position moved by its template's origin (:mod:`pig_core.parts.origins`).
 """
 
 import math
@@ -17,12 +17,12 @@ from torch import Tensor
 from ..common.progress import Progress
 from ..common.recorder import Session
 from ..model import PAIG, image_loss, to_video
+from ..parts.origins import origins
 from ..runs.build import build_model
 from ..runs.trained import Trained
 from ..stages import Losses, Stage, encode_all
 from ..training import run_stage
 from .measures import outside_share
-from .origins import origins
 
 STEPS, BATCH = 25_000, 20  # as in the run
 KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
@@ -68,7 +68,7 @@ def restarts(
 def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tensor, steps: int) -> dict[str, object]:
     model, config, session = _model(trained, name), trained.config, Session()
     steps = min(steps, KEPT_STEPS) if STARTS[name].kept else steps
-    moved = origins(model) if STARTS[name].centred else torch.zeros(2)
+    moved = origins(model.decoder, positions.shape[2]) if STARTS[name].centred else torch.zeros(2)
     run_stage(model, config, _stage(model, trained, frames, positions, moved, steps), session)
     points = session.curves[-max(1, round(LAST * len(session.curves))) :]
     return {

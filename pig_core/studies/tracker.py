@@ -15,7 +15,7 @@ from ..evaluation.constants import estimate
 from ..evaluation.evaluate import matching
 from ..model import to_video
 from ..tasks import Task
-from .full import constants_given
+from .explain import constants_given
 
 THRESHOLD = 0.15  # of a channel, in [0, 1], above the background
 CHANNELS = {"disc": (2, 1, 0), "digit": (0, 1)}  # the simulator's colours: object j has the pure colour CHANNELS[j]

@@ -7,30 +7,25 @@ pictures. Only physics between objects can tell that their origins differ: the d
 import torch
 from torch import Tensor
 
+from ..decoder import Decoder
 from ..encoder import mass_moments
-from ..model import PAIG
 
 ROUNDS = 4  # one pixel of position moves the drawn object by nearly one
 
 
 @torch.no_grad()
-def origins(model: PAIG) -> Tensor:
+def origins(decoder: Decoder, n_objects: int) -> Tensor:
     """What has to be added to positions so that they are where the objects are drawn, (K, 2), pixels.
 
     Every object is drawn alone, the others far outside, and moved until it is in the middle of the picture; its place
     is the centre of mass of what changes. It is looked for in the model's own pictures: the truth is not asked.
     """
-    size, k = model.decoder.image_size, model.encoder.unet.head.out_channels
-    middle, alone = torch.full((k, 2), size / 2), torch.eye(k, dtype=torch.bool).unsqueeze(-1)
-    outside = torch.full((k, k, 2), -4.0 * size)
-    position, empty = middle, model.draw(outside[:1])
+    size, device = decoder.image_size, decoder.background().device
+    centres = torch.arange(size, device=device) + 0.5
+    alone = torch.eye(n_objects, dtype=torch.bool, device=device).unsqueeze(-1)
+    outside = torch.full((n_objects, n_objects, 2), -4.0 * size, device=device)
+    position, empty = torch.full_like(outside[0], size / 2), decoder(outside[:1])
     for _ in range(ROUNDS):
-        pictures = model.draw(torch.where(alone, position, outside))  # (K, C, S, S)
-        weight = (pictures - empty).square().sum(1)  # (K, S, S)
-        position = position + middle - mass_moments(weight, torch.arange(size) + 0.5)[0]
-    return middle - position
-
-
-def apart(found: Tensor) -> float:
-    """The largest distance between two of the origins (K, 2), pixels."""
-    return torch.cdist(found, found).max().item()
+        weight = (decoder(torch.where(alone, position, outside)) - empty).square().sum(1)  # (K, S, S)
+        position = position + size / 2 - mass_moments(weight, centres)[0]
+    return size / 2 - position
