@@ -18,7 +18,7 @@ _SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 COLUMNS = (
     "task", "recipe", "seed", "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "position_rms",
     "train_seconds", "train_sequences", "steps", "epochs", "device", "commit", "config", "learned", "truth", "error",
-    "pred_loss_per_step", "ssim_per_step", "rollout_rms_per_step", "folder",
+    "pred_loss_per_step", "ssim_per_step", "rollout_rms_per_step", "position_offset", "folder",
 )  # fmt: skip
 
 # What the paper reports, as we recall it: to be compared, not to be trusted to the last digit.
@@ -44,6 +44,7 @@ def load_results(folder: Path | None = None) -> pd.DataFrame:
     Returns:
         one row per run with the columns :data:`COLUMNS`: "steps" of all stages together; "learned", "truth" and the
         relative "error" as dicts of the physical parameters; "..._per_step" as lists over the predicted frames;
+        "position_offset" of each object, pixels;
         "folder", where the result, and with it the run's curves, were found. NaN: not finite, or not measured.
     Raises:
         RunError: if a file is not the result of a run.

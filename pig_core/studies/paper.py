@@ -41,8 +41,8 @@ def full_runs(name: str = "", task: str = "spring_color") -> pd.DataFrame:
     runs = runs[(runs["recipe"] == "paper") & (not task or runs["task"] == task)].reset_index(drop=True)
     about = [json.loads(kept(run, "explained", "json").read_text()) for run in runs.itertuples()]
     columns = [
-        "found_at", "outside", "velocity", "noise", "fitted", "with_network", "error_rms", "lag", "lag_share", "drift",
-        "dots",
+        "found_at", "outside", "velocity", "noise", "fitted", "centred", "with_network", "error_rms", "lag",
+        "lag_share", "drift", "dots",
     ]  # fmt: skip
     return runs.join(pd.DataFrame(about, columns=columns))
 
@@ -96,7 +96,9 @@ def course(runs: pd.DataFrame) -> Figure:
     """Losses and constants against updates, a line per seed or training signal; dotted: threshold or true value."""
     task = TASKS[runs["task"].iloc[0]]
     lines = {_which(run, runs).get("trained", f"seed {run.seed}"): curves_of(run) for run in runs.itertuples()}
-    figure = _lines(lines, {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold, **task.truth})
+    recorded = all("outside" in points for points in lines.values())  # early runs did not look
+    limits = {"recons_loss": RECONS_THRESHOLD, "pred_loss": task.pred_threshold}
+    figure = _lines(lines, {**limits, **({"outside": None} if recorded else {}), **task.truth})
     figure.suptitle(task.title)
     return figure
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 REPRODUCED, PARTLY, DIFFERS, OPEN = "**reproduced**", "**in part**", "**differs**", "not shown"
-NO_RUN = "no full run"  # of the recipe ``paper``
+NO_RUN, NO_SEED = "no full run", "no seed"  # of the recipe ``paper``, or none that predicts
 GOOD = 0.10  # the paper's own "within 10 %"
 
 
@@ -21,7 +21,7 @@ class Claim:
     @property
     def judged(self) -> str:
         """The verdict, and whether it rests on ``improved`` alone."""
-        alone = self.verdict != OPEN and self.paper in (OPEN, NO_RUN)
+        alone = self.verdict != OPEN and self.paper.startswith((OPEN, NO_RUN, NO_SEED))
         return self.verdict + (", with `improved`" if alone else "")
 
 
