@@ -1,6 +1,7 @@
 """Where an object is in its template: found in the model's own pictures, and what it does to the measured constants."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from pig_core.decoder import PLACEMENTS, TemplateDecoder
 from pig_core.encoder import mass_moments
 from pig_core.parts.origins import origins
 from pig_core.runs.build import build_model
+from pig_core.studies import origins as study
 from pig_core.studies.explain import fit
 from pig_core.tasks import TASKS
 
@@ -71,3 +73,12 @@ def test_unequal_origins_spoil_the_constants_and_equal_ones_do_not():
     assert {name: each.value for name, each in same.items()} == pytest.approx(SPRING.truth, rel=3e-3)
     assert max(abs(each.value / SPRING.truth[name] - 1) for name, each in wrong.items()) > 0.03
     assert wrong["k"].bootstrap > 20 * same["k"].bootstrap
+
+
+def test_the_table_says_how_far_origins_are_apart_and_what_is_not_determined():
+    fits = {"fitted": {"k": [1e-6, 0.1]}, "centred": {"k": [3.992, 0.001]}}
+    run = pd.Series({"learned": {"k": 2.9}, "position_offset": [[0.0, 0.0], [3.0, 4.0]], **fits})
+    assert study.apart(run) == 5
+    said = study.table({"seed 3": run, "seed 4": run.drop("fitted").reindex([*run.index])}).data
+    assert "5.00 px | undetermined | 3.992 ± 0.001" in said
+    assert "5.00 px |  | 3.992" in said
