@@ -14,8 +14,9 @@ from pig_core.report.results import curves_of, load_results
 from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
 from pig_core.runs.trained import Trained
+from pig_core.stages import encode_all
 from pig_core.state import fit_state, guess_state, path_through
-from pig_core.studies import claims, expectations, explain, full, paper, restart, tracker
+from pig_core.studies import behind, claims, expectations, explain, full, measures, paper, restart, tracker
 from pig_core.tasks import TASKS
 
 SPRING = TASKS["spring_color"]
@@ -113,8 +114,8 @@ def test_what_is_kept_of_a_run_can_be_shown(tiny, tmp_path, monkeypatch):
 
 def test_curves_are_thinned_to_their_course():
     curves = [{"stage": "joint", "step": 5 * i, "k": 1 + i / 7} for i in range(5000)]
-    thin = full.thinned(curves)
-    assert len(thin) == full.POINTS
+    thin = measures.thinned(curves)
+    assert len(thin) == measures.POINTS
     assert (thin[0]["step"], thin[-1]["step"]) == (0, 24995)
     assert thin[-1]["k"] == pytest.approx(curves[-1]["k"], rel=1e-4)
     assert len(json.dumps(thin)) < 100_000
@@ -167,7 +168,8 @@ def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_ca
         model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: every prediction is outside
     frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = dict(restart.restarts(Trained(config, SPRING, model), frames, steps=4))
+    positions = encode_all(model, config.color, frames)
+    found = dict(restart.restarts(Trained(config, SPRING, model), frames, positions, steps=4))
     assert found.keys() == restart.STARTS.keys()
     assert found["kept"]["outside"] == 1
     assert found["kept"]["learned"] == {"k": 1.0, "l": 1.0}  # to the bit: there is no gradient
@@ -175,4 +177,18 @@ def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_ca
     assert rest[0]["outside"] == found["rest"]["outside"] == 0  # positions seen are inside, and so is what rests there
     assert found["rest"]["learned"]["k"] != 1
     assert rest[0]["pred_loss"] != found["random 1"]["curves"][0]["pred_loss"]
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_other_dynamics_learn_behind_the_eyes_of_a_run_and_leave_them_as_they_are(tiny):
+    config = tiny("spring_color", recipe="paper")
+    model = build_model(config)
+    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trained = Trained(config, SPRING, model)
+    found = dict(behind.behind(trained, frames, encode_all(model, config.color, frames), steps=3))
+    assert found.keys() == behind.VARIANTS.keys() == {"physics", "lstm", "interaction"}
+    assert [len(run["learned"]) for run in found.values()] == [2, 0, 0]
+    assert len({run["recons_loss"] for run in found.values()}) == 1  # one and the same encoder and decoder
+    assert len({run["pred_loss"] for run in found.values()}) == 3
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

@@ -2,12 +2,14 @@
 
 ``python -m pig_core keep RUN_FOLDER ...`` writes into reports/results, or into ``--into`` a folder in it: the result,
 its thinned curves, one video with what the model made of it (``shown``), and an explanation (``explained``). With
-``--restart`` it only adds what becomes of velocity and constants that start anew (:mod:`pig_core.studies.restart`).
+``--restart`` it only adds what becomes of velocity and constants that start anew (:mod:`pig_core.studies.restart`),
+with ``--behind`` how far other dynamics predict behind its eyes (:mod:`pig_core.studies.behind`).
 For the file of kept weights in place of a folder, only the explanation is made anew.
 """
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,21 +17,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ..common.errors import RunError
 from ..common.files import CHECKPOINT, METRICS, replacing, results_folder, write_json
 from ..common.machine import commit, provenance
+from ..common.progress import Progress
 from ..data.videos import load_frames
 from ..encoder import BACKGROUND_LOGIT
 from ..evaluation.pictures import to_bytes
 from ..runs.checkpoint import save_small
 from ..runs.trained import Trained, open_checkpoint
+from ..stages import encode_all
+from .behind import VARIANTS, behind
 from .explain import explain
-from .measures import steps_to_discovery
+from .measures import steps_to_discovery, thinned
 from .restart import STARTS, restarts
 
-POINTS = 400  # of a run's curves that are kept
 VIDEOS = 600  # fresh ones, that an explanation looks at
+# Ways to learn dynamics anew behind a run's eyes: the option and folder -> (run, videos, positions, names) to results.
+ANEW = {"restart": restarts, "behind": behind}
 
 
 def keep(run: Path, into: Path, weights: bool = False) -> Path:
@@ -73,29 +80,35 @@ def explain_again(weights: Path) -> Path:
     return path
 
 
-def keep_restarts(run: Path, into: Path, names: Sequence[str]) -> Path:
-    """Start velocity and constants of a finished run anew, in the ways named; returns the path of what came out.
+def keep_anew(run: Path, into: Path, folder: str, names: Sequence[str]) -> Path:
+    """Learn dynamics behind the eyes of a finished run anew, in the ways named; returns the path of what came out.
 
     What other ways gave before stays in the file.
 
+    Args:
+        folder: key of ``ANEW``, and the name of the folder in ``into``.
     Raises:
         RunError: if the folder holds no checkpoint.
     """
     trained, about = open_checkpoint(run / CHECKPOINT), {"commit": commit(), **provenance(torch.device("cpu"))}
-    task, config = trained.task, replace(trained.config, data_dir="")  # the run may be from another machine
-    frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps]
-    path = into / "restart" / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
-    for name, found in restarts(trained, frames, names):  # each is kept as soon as it has ended
-        before = json.loads(path.read_text()) if path.is_file() else {}
-        write_json(path, before | {name: found | about | {"curves": thinned(found["curves"])}})
+    trained = replace(trained, config=replace(trained.config, data_dir=""))  # the run may be from another machine
+    task = trained.task
+    frames = load_frames(trained.config, "train", task.train_length, task)[:, : task.seen_steps]
+    path = into / folder / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
+    for name, found in ANEW[folder](trained, frames, _seen(trained, frames), names):
+        before = json.loads(path.read_text()) if path.is_file() else {}  # each is kept as soon as it has ended
+        write_json(path, before | {name: found | about})
     return path
 
 
-def thinned(curves: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Some hundred points of a run's curves, numbers to five digits; the first and the last one stay."""
-    chosen = np.unique(np.linspace(0, len(curves) - 1, POINTS).round().astype(int))
-    short = {float: lambda value: float(f"{value:.5g}")}
-    return [{name: short.get(type(v), lambda v: v)(v) for name, v in curves[i].items()} for i in chosen]
+def _seen(trained: Trained, frames: Tensor) -> Tensor:
+    """Positions (N, L+P, K, 2) that the run's encoder sees in video, uint8 (N, L+P, H, W, 3)."""
+    parts = []
+    with Progress("encode", 20, interval=1) as progress:
+        for part in frames.split(math.ceil(len(frames) / 20)):
+            parts.append(encode_all(trained.model, trained.config.color, part))
+            progress.advance()
+    return torch.cat(parts)
 
 
 def shown(trained: Trained, index: int = 0) -> dict[str, np.ndarray]:
@@ -118,11 +131,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--into", default="", help="folder in reports/results; empty: that one itself")
     parser.add_argument("--weights", action="store_true", help="keep the weights, too")
     parser.add_argument("--restart", nargs="+", choices=STARTS, help="start the velocity anew, 20 minutes each")
+    parser.add_argument("--behind", nargs="+", choices=VARIANTS, help="other dynamics behind its eyes, 2 minutes each")
     given = parser.parse_args(arguments)
     for run in given.runs:
         into = results_folder() / given.into
         if run.is_file():
             print(explain_again(run), flush=True)
         else:
-            found = keep_restarts(run, into, given.restart) if given.restart else keep(run, into, given.weights)
-            print(found, flush=True)
+            asked = [(folder, vars(given)[folder]) for folder in ANEW if vars(given)[folder]]
+            done = [keep_anew(run, into, *each) for each in asked] or [keep(run, into, given.weights)]
+            print(*done, sep="\n", flush=True)

@@ -15,6 +15,8 @@ from ..runs.build import build_model
 from ..runs.checkpoint import saved_config
 from ..tasks import RECONS_THRESHOLD, Task
 
+POINTS = 400  # of a run's curves that are kept
+
 
 def steps_to_discovery(curves: pd.DataFrame) -> float:
     """Gradient steps of all stages until the reconstruction is first below the authors' threshold; NaN: never.
@@ -87,3 +89,10 @@ def errors_by_place(images: Tensor, truth: Tensor) -> tuple[float, float]:
     error = frame_errors(images, truth)  # (n, T)
     beyond = truth[..., truth.shape[-1] // 2 :].amax((-3, -2, -1)) > 0.05
     return error[~beyond].mean().item(), error[beyond].mean().item()
+
+
+def thinned(curves: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Some hundred points of a run's curves, numbers to five digits; the first and the last one stay."""
+    chosen = np.unique(np.linspace(0, len(curves) - 1, POINTS).round().astype(int))
+    short = {float: lambda value: float(f"{value:.5g}")}
+    return [{name: short.get(type(v), lambda v: v)(v) for name, v in curves[i].items()} for i in chosen]

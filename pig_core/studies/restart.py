@@ -6,7 +6,6 @@ pictures, by the run's own optimiser and rates. What differs is where they start
 every position moved by its template's origin (:mod:`pig_core.parts.origins`).
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,15 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.progress import Progress
 from ..common.recorder import Session
 from ..model import PAIG, image_loss, to_video
 from ..parts.origins import origins
 from ..runs.build import build_model
 from ..runs.trained import Trained
-from ..stages import Losses, Stage, encode_all
+from ..stages import Losses, Stage
 from ..training import run_stage
-from .measures import outside_share
+from .measures import outside_share, thinned
 
 STEPS, BATCH = 25_000, 20  # as in the run
 KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
@@ -47,20 +45,14 @@ STARTS = {
 
 
 def restarts(
-    trained: Trained, frames: Tensor, names: Sequence[str] = tuple(STARTS), steps: int = STEPS
+    trained: Trained, frames: Tensor, positions: Tensor, names: Sequence[str] = tuple(STARTS), steps: int = STEPS
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """Start by start its name, and its "learned" constants, "pred_loss" and "outside" of the last steps, and "curves".
 
     Args:
-        frames: training video, uint8 (N, L+P, H, W, 3).
+        frames, positions: training video, uint8 (N, L+P, H, W, 3), and what the run's encoder sees in it.
         names: of the starts.
     """
-    parts, size = [], math.ceil(len(frames) / 20)
-    with Progress("encode", 20, interval=1) as progress:
-        for part in frames.split(size):
-            parts.append(encode_all(trained.model, trained.config.color, part))
-            progress.advance()
-    positions = torch.cat(parts)  # (N, L+P, K, 2)
     for name in names:
         yield name, _trained_again(trained, name, frames, positions, steps)
 
@@ -76,7 +68,7 @@ def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tenso
         **{number: float(np.mean([point[number] for point in points])) for number in ("pred_loss", "outside")},
         "steps": session.step,
         "seconds": session.seconds,
-        "curves": session.curves,
+        "curves": thinned(session.curves),
     }
 
 
