@@ -103,11 +103,24 @@ def course(runs: pd.DataFrame) -> Figure:
     return figure
 
 
-def restarted(seed: int, task: str = "spring_color") -> dict[str, pd.Series]:
-    """What became of a run's velocity and constants, start by start (:mod:`pig_core.studies.restart`)."""
-    path = results_folder() / "restart" / f"{task}-paper-s{seed}.json"
+def learned_anew(folder: str, seed: int, task: str = "spring_color") -> dict[str, pd.Series]:
+    """What became of dynamics that were learned anew behind the eyes of a run, by name; empty if none were.
+
+    Args:
+        folder: "restart" (:mod:`pig_core.studies.restart`) or "behind" (:mod:`pig_core.studies.behind`).
+    """
+    path = results_folder() / folder / f"{task}-paper-s{seed}.json"
     starts = json.loads(path.read_text()) if path.is_file() else {}
     return {name: pd.Series(found, dtype=object) for name, found in starts.items()}
+
+
+def behind_eyes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Dynamics learned anew behind the eyes of these runs, where they were: a row each, "variant" says which."""
+    return pd.DataFrame([
+        {**found, "seed": run.seed, "variant": name}
+        for run in runs.itertuples()
+        for name, found in learned_anew("behind", run.seed, run.task).items()
+    ])  # fmt: skip
 
 
 def restart_course(starts: Mapping[str, pd.Series], task: str = "spring_color") -> Figure:
