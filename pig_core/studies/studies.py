@@ -139,7 +139,8 @@ STUDIES: dict[str, Study] = {
         {"own": {}}, tasks=("spring_color", "3bp_color"), own_videos=True,
     ),
     "grey": Study(
-        "Does it find objects that have no colour of their own?", {"grey": {"color": False}}, seeds=(0, 1, 2),
+        "Does it find objects that have no colour of their own?", {"grey": {"color": False}},
+        tasks=("spring_color", "mnist_spring_color"), seeds=(0, 1, 2),
     ),
     "with": Study(
         "What does one change alone do for `paper`, in 1000 steps of 8 sequences?",
