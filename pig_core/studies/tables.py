@@ -10,7 +10,7 @@ from torch import Tensor
 from ..evaluation.constants import Estimate
 from ..report.results import constants_of, curves_of
 from ..report.tables import of_task, short_commit, table
-from ..tasks import Task
+from ..tasks import TASKS, Task
 from .measures import errors_by_place, steps_to_discovery
 from .studies import STUDIES, study_results
 
@@ -102,6 +102,17 @@ def last_frame_table(models: pd.DataFrame) -> Markdown:
             **{f"at the end: {label}": "" if ends.empty else _median(ends) for label, ends in seen.items()},
         })  # fmt: skip
     return rows_table(rows)
+
+
+def similarity_table(models: pd.DataFrame, frames: Sequence[int] = (1, 6, 13, 26)) -> Markdown:
+    """Similarity of single predicted frames, the first one being 1, of every variant; medians over seeds."""
+    return rows_table([
+        {
+            "task": TASKS[task].title, "variant": f"`{name}`", "seeds": f"{len(runs)}",
+            **{f"frame {n}": f"{runs['ssim_per_step'].str[n - 1].median():.3f}" for n in frames},
+        }
+        for (task, name), runs in models.groupby(["task", "variant"], sort=False)
+    ])  # fmt: skip
 
 
 def place_table(images: Mapping[str, Tensor]) -> Markdown:
