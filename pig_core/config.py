@@ -129,6 +129,8 @@ class Config:
         object_stages = ("locality_steps", "decoder_steps", "vision_steps", "dynamics_steps")
         if self.architecture == "video_lstm" and any(getattr(self, name) for name in object_stages):
             raise ConfigError(f"architecture video_lstm knows no objects: set {', '.join(object_stages)} to 0")
+        if self.origin == "drawn" and self.decoder_type != "spatial_transformer":
+            raise ConfigError("origin drawn is about templates that do not turn: set decoder_type spatial_transformer")
         if self.training_signal != "joint" and not self.epochs:
             raise ConfigError(f"training_signal {self.training_signal} is about the joint stage: set epochs above 0")
 

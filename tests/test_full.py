@@ -192,3 +192,20 @@ def test_other_dynamics_learn_behind_the_eyes_of_a_run_and_leave_them_as_they_ar
     assert len({run["recons_loss"] for run in found.values()}) == 1  # one and the same encoder and decoder
     assert len({run["pred_loss"] for run in found.values()}) == 3
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_restart_counts_positions_from_where_the_run_draws_its_objects(tiny, monkeypatch):
+    """Moved by as much and back again: a velocity at rest predicts the same pictures, physics sees other distances."""
+    config = tiny("spring_color", recipe="paper")
+    model = build_model(config)
+    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
+    positions = encode_all(model, config.color, frames)
+    found = {}
+    for shift in (torch.zeros(2, 2), torch.tensor([[0.0, 0.0], [0.0, 5.0]]), torch.tensor([[3.0, 3.0], [3.0, 3.0]])):
+        monkeypatch.setattr(restart, "to_count", lambda model, n_objects, shift=shift: shift)
+        [(_, found[shift.sum().item()])] = restart.restarts(
+            Trained(config, SPRING, model), frames, positions, ["rest centred"], steps=1
+        )
+    apart, same, shared = (found[total]["pred_loss"] for total in (5.0, 0.0, 12.0))
+    assert shared == pytest.approx(same, rel=1e-4)
+    assert apart != pytest.approx(same, rel=1e-4)

@@ -1,17 +1,21 @@
 """Where an object is in its template: found in the model's own pictures, and what it does to the measured constants."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from pig_core.common.errors import ConfigError
 from pig_core.data.simulate import simulate
 from pig_core.decoder import PLACEMENTS, TemplateDecoder
 from pig_core.encoder import mass_moments
-from pig_core.parts.origins import origins
+from pig_core.parts.origins import origins, to_count
 from pig_core.runs.build import build_model
+from pig_core.runs.trained import Trained
+from pig_core.studies import explain
 from pig_core.studies import origins as study
-from pig_core.studies.explain import fit
 from pig_core.tasks import TASKS
 
 SIZE, SPRING = 32, TASKS["spring_color"]
@@ -66,19 +70,55 @@ def test_pictures_are_the_same_from_either_origin_and_predictions_are_not(tiny, 
 
 @torch.no_grad()
 def test_unequal_origins_spoil_the_constants_and_equal_ones_do_not():
-    """Closed form: a shift that both discs share is no change of their distance; one of a single disc is."""
+    """A shift that both discs share is no change of their distance; one of a single disc is."""
     positions = torch.from_numpy(simulate(SPRING, 20, SPRING.seen_steps, np.random.default_rng(5)).positions)
     shared, single = torch.tensor([[1.9, -0.6], [1.9, -0.6]]), torch.tensor([[0.0, 0.0], [0.0, 5.1]])
-    same, wrong = (fit(positions + shift, SPRING, 5) for shift in (shared, single))
+    same, wrong = (explain.fit(positions + shift, SPRING, 5) for shift in (shared, single))
     assert {name: each.value for name, each in same.items()} == pytest.approx(SPRING.truth, rel=3e-3)
     assert max(abs(each.value / SPRING.truth[name] - 1) for name, each in wrong.items()) > 0.03
     assert wrong["k"].bootstrap > 20 * same["k"].bootstrap
 
 
 def test_the_table_says_how_far_origins_are_apart_and_what_is_not_determined():
-    fits = {"fitted": {"k": [1e-6, 0.1]}, "centred": {"k": [3.992, 0.001]}}
+    fits = {"fitted": {"k": [1e-6, 13.9]}, "centred": {"k": [3.992, 0.001]}, "truth": {"k": 4.0}}
     run = pd.Series({"learned": {"k": 2.9}, "position_offset": [[0.0, 0.0], [3.0, 4.0]], **fits})
     assert study.apart(run) == 5
     said = study.table({"seed 3": run, "seed 4": run.drop("fitted").reindex([*run.index])}).data
     assert "5.00 px | undetermined | 3.992 ± 0.001" in said
     assert "5.00 px |  | 3.992" in said
+
+
+@torch.no_grad()
+def test_what_is_not_drawn_counts_as_in_the_middle(decoder):
+    before = origins(decoder, 2)
+    decoder.template.out.bias[: (SIZE // 2) ** 2] = -30.0  # the first object is nowhere to be seen
+    after = origins(decoder, 2)
+    assert torch.allclose(after[0], torch.zeros(2), atol=0.02)
+    assert torch.allclose(after[1], before[1], atol=0.02)
+
+
+def test_positions_are_counted_from_the_objects_once(tiny, decoder):
+    placed, counted = (build_model(tiny("spring_color", recipe="paper", origin=name)) for name in ("template", "drawn"))
+    for model in (placed, counted):
+        model.decoder.load_state_dict(decoder.state_dict())
+    assert torch.allclose(to_count(placed, 2), PLACES * 16 / (16 - 1.01), atol=0.02)
+    assert not to_count(counted, 2).any()
+    with pytest.raises(ConfigError, match="decoder_type"):
+        tiny("spring_color", origin="drawn", decoder_type="mlp")
+
+
+def test_a_run_that_sees_but_does_not_predict_is_explained_by_its_origins(tiny, decoder, monkeypatch):
+    model = build_model(tiny("spring_color", recipe="paper"))
+    model.decoder.load_state_dict(decoder.state_dict())
+    trained = Trained(tiny("spring_color", recipe="paper"), SPRING, model, n=4)
+    scenes = torch.from_numpy(simulate(SPRING, 20, SPRING.seen_steps, np.random.default_rng(5)).positions)
+    seen = (
+        scenes.float() - to_count(model, 2)
+    ).numpy()  # what an encoder has to see so that these templates draw the scenes
+    trained.__dict__["evaluation"] = replace(trained.evaluation, positions=seen)
+    monkeypatch.setattr(explain, "judge", lambda *about: {"discovered": True, "predicted": False})
+    found = explain.explain(trained)
+    assert found["origins"] == pytest.approx(to_count(model, 2).numpy(), abs=1e-6)
+    assert {name: value for name, (value, _) in found["centred"].items()} == pytest.approx(SPRING.truth, rel=3e-3)
+    assert found["fitted"]["k"][1] > 20 * found["centred"]["k"][1]
+    assert "with_network" not in found

@@ -25,9 +25,9 @@ def what_if(trained: Trained, videos: Mapping[str, int], group: str = "") -> HTM
         videos: which ones to choose from, by the names that they are called.
         group: panels of one group show the same frame.
     """
-    if not isinstance(trained.model.decoder, TemplateDecoder):
-        kind = type(trained.model.decoder).__name__
-        return Markdown(f"*A page without a kernel cannot draw with a `{kind}`: `explore.ipynb` can.*")
+    if not isinstance(trained.model.decoder, TemplateDecoder) or trained.model.origins is not None:
+        kind = f"`{type(trained.model.decoder).__name__}`" + " from drawn origins" * (trained.model.origins is not None)
+        return Markdown(f"*A page without a kernel cannot draw with a {kind}: `explore.ipynb` can.*")
     sliders = _sliders(trained)
     data = {**scene(trained, videos), "sliders": sliders, "group": group, "cells": CELLS,
             "map": [slider["name"] for slider in sliders[:2]]}  # fmt: skip

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..evaluation.constants import Estimate, estimate
 from ..evaluation.evaluate import judge
-from ..parts.origins import origins
+from ..parts.origins import to_count
 from ..physics import Law
 from ..runs.trained import Trained
 from ..state import State, fit_state, guess_state, path_through
@@ -25,7 +25,7 @@ def explain(trained: Trained) -> dict[str, object]:
     Returns:
         "outside": share of the predicted positions that lie outside of the picture; "velocity": rms of the model's
         velocities and of the last differences of positions, pixels per second. If the run finds its objects, also:
-        "origins": see :func:`pig_core.parts.origins.origins`; "fitted": constants (value and bootstrap standard
+        "origins": see :func:`pig_core.parts.origins.to_count`; "fitted": constants (value and bootstrap standard
         deviation) if every video's state is fitted to the positions; "centred": the same with positions counted from
         the origins. If it predicts, also:
         "with_network": those that suit the model's own states best; "error_rms": rms of the model's velocities against
@@ -41,9 +41,10 @@ def explain(trained: Trained) -> dict[str, object]:
     steps, substeps, values = task.input_steps, model.physics.substeps, model.physics.values()
     guess, theirs = guess_state(positions, steps - 1, model.physics), model.state(positions[:, :steps])
     found = {"outside": outside, "velocity": {"model": _rms(theirs[1]), "differences": _rms(guess[1])}}
-    judged, from_templates = judge(trained.evaluation.metrics, values, task), origins(model.decoder, task.n_objects)
+    judged = judge(trained.evaluation.metrics, values, task)
     if not judged["discovered"]:
         return found
+    from_templates = to_count(model, task.n_objects)
     fitted, centred = (fit(seen, task, substeps) if values else {} for seen in (positions, positions + from_templates))
     found["origins"] = from_templates.tolist()
     for name, fits in (("fitted", fitted), ("centred", centred)):

@@ -9,6 +9,12 @@ from IPython.display import Markdown
 from . import expectations
 from .tables import rows_table
 
+# Names of predictions, as a reader would say them.
+NAMES = {
+    "s3": "seed 3", "s3_with_a_price": "seed 3 with a price", "s3_fitted_centred": "seed 3 centred",
+    "rest_centred": "restart at rest centred", "separate": "separate gradients",
+}  # fmt: skip
+
 
 def table(runs: Mapping[str, pd.Series]) -> Markdown:
     """How far apart templates hold their objects, and what positions measure as they are and centred; runs by name.
@@ -19,7 +25,7 @@ def table(runs: Mapping[str, pd.Series]) -> Markdown:
         {
             "run": name, "origins apart": f"{apart(run):.2f} px",
             **{
-                f"${constant}$, {way}": _said(*fits[constant]) if isinstance(fits, dict) else ""
+                f"${constant}$, {way}": _said(*fits[constant], run.truth[constant]) if isinstance(fits, dict) else ""
                 for way, fits in (("as they are", run.fitted), ("centred", run.centred))
                 for constant in run.learned
             },
@@ -28,8 +34,8 @@ def table(runs: Mapping[str, pd.Series]) -> Markdown:
     ])  # fmt: skip
 
 
-def _said(value: float, deviation: float) -> str:
-    return f"{value:.3f} ± {deviation:.3f}" if deviation < abs(value) else "undetermined"
+def _said(value: float, deviation: float, true: float) -> str:
+    return f"{value:.3f} ± {deviation:.3f}" if deviation < true else "undetermined"
 
 
 def apart(run: pd.Series) -> float:
@@ -53,7 +59,8 @@ def compare(
     then = {"s3_fitted_centred": _numbers(centred.centred), "rest_centred": restarted}
     if separate is not None:
         then["separate"] = pd.Series({"learned": {}, "apart": apart(separate)})
-    return pd.concat([expectations.compare("eyes", first), expectations.compare("origins", then)])
+    compared = pd.concat([expectations.compare("eyes", first), expectations.compare("origins", then)])
+    return compared.assign(run=compared["run"].map(NAMES))
 
 
 def _numbers(fits: Mapping[str, tuple[float, float]]) -> pd.Series:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..common.recorder import Session
 from ..model import PAIG, image_loss, to_video
-from ..parts.origins import origins
+from ..parts.origins import to_count
 from ..runs.build import build_model
 from ..runs.trained import Trained
 from ..stages import Losses, Stage
@@ -60,7 +60,7 @@ def restarts(
 def _trained_again(trained: Trained, name: str, frames: Tensor, positions: Tensor, steps: int) -> dict[str, object]:
     model, config, session = _model(trained, name), trained.config, Session()
     steps = min(steps, KEPT_STEPS) if STARTS[name].kept else steps
-    moved = origins(model.decoder, positions.shape[2]) if STARTS[name].centred else torch.zeros(2)
+    moved = to_count(model, positions.shape[2]) if STARTS[name].centred else torch.zeros(2)
     run_stage(model, config, _stage(model, trained, frames, positions, moved, steps), session)
     points = session.curves[-max(1, round(LAST * len(session.curves))) :]
     return {
