@@ -8,13 +8,14 @@ import torch
 
 from pig_core.common.errors import RunError
 from pig_core.common.files import results_folder
+from pig_core.config import Config
 from pig_core.data.simulate import simulate
 from pig_core.data.videos import load_frames
 from pig_core.report.results import curves_of, load_results
 from pig_core.runs.build import build_model
 from pig_core.runs.run import Run
 from pig_core.runs.trained import Trained
-from pig_core.stages import encode_all
+from pig_core.stages import encode_all, joint_stage
 from pig_core.state import fit_state, guess_state, path_through
 from pig_core.studies import behind, claims, expectations, explain, full, measures, paper, restart, tracker
 from pig_core.tasks import TASKS
@@ -209,3 +210,17 @@ def test_a_restart_counts_positions_from_where_the_run_draws_its_objects(tiny, m
     apart, same, shared = (found[total]["pred_loss"] for total in (5.0, 0.0, 12.0))
     assert shared == pytest.approx(same, rel=1e-4)
     assert apart != pytest.approx(same, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_a_kept_full_run_begins_as_a_run_of_today(seed, data_dir):
+    """The first losses of the committed curve, by today's code on data simulated today; seed 0 is in bfloat16."""
+    [kept] = paper.full_runs().query("seed == @seed").itertuples()
+    known = {name: value for name, value in kept.config.items() if name in Config.__dataclass_fields__}
+    config = Config(**known | {"data_dir": str(data_dir / "whole"), "simulate": True})
+    frames = load_frames(config, "train", SPRING.train_length, SPRING)
+    found, first = joint_stage(build_model(config), config, frames).losses(0), curves_of(kept).iloc[0]
+    for name in ("recons_loss", "pred_loss"):
+        assert found[name].item() == pytest.approx(
+            first[name], rel=1e-3 if config.unet_precision == "bfloat16" else 1e-4
+        )
