@@ -137,6 +137,19 @@ def test_a_verdict_follows_the_results():
     assert after["whether it works depends on the seed"] == claims.DIFFERS
 
 
+def test_the_training_signal_is_judged_by_full_runs_where_they_exist():
+    def judged(runs):
+        [claim] = [claim for claim in claims.claims(runs) if claim.says.startswith("joint training")]
+        return claim
+
+    everything = load_results()
+    ours = everything["recipe"] == "improved"
+    assert (judged(everything).verdict, "seed 0" in judged(everything).paper) == (claims.PARTLY, True)
+    worse = everything.assign(pred_loss=everything["pred_loss"].where(ours, 99.0))
+    assert judged(worse).verdict == claims.DIFFERS
+    assert judged(everything[ours]).judged == f"{claims.DIFFERS}, with `improved`"
+
+
 def test_what_was_expected_is_compared_with_what_came():
     for path in (results_folder() / "predictions").glob("*.json"):
         for ranges in json.loads(path.read_text())["expected"].values():
