@@ -65,6 +65,14 @@ def test_a_figure_is_drawn_the_same_every_time_and_once_for_each_width(drawn):
     assert "#666666" not in drawn  # greys follow the page
 
 
+def test_panels_that_look_the_same_in_two_figures_have_ids_of_their_own(drawn):
+    figure = two_panels()
+    figure.axes[0].set_title("another one")  # the second panel is as before
+    ids = [set(re.findall(r' id="([^"]*)"', text)) for text in (drawn, svg.html(figure))]
+    assert min(map(len, ids)) > 2
+    assert not ids[0] & ids[1]
+
+
 def test_lines_are_called_by_their_names_at_their_ends():
     """Labels lie beside the ends of their lines, none over another one, and lines that end together share one."""
     figure, ax = plt.subplots(figsize=(5, 3))

@@ -42,8 +42,8 @@ def html(figure: Figure) -> str:
     drawn = svg(whole)
     plt.close(whole)
     width = _PIXELS * figure.get_figwidth()
-    parts = _panels(figure) if _can_be_split(figure) else []
     name = "f" + hashlib.sha256(drawn.encode()).hexdigest()[:10]
+    parts = _panels(figure, name) if _can_be_split(figure) else []
     if not parts:
         return f'<div class="pig-figure" style="{_COLOURS}">{drawn}</div>'
     return (
@@ -54,8 +54,12 @@ def html(figure: Figure) -> str:
     )
 
 
-def svg(figure: Figure) -> str:
-    """The figure as SVG text: transparent, greys as shares of the page's ink, with ids that no other figure has."""
+def svg(figure: Figure, part_of: str = "") -> str:
+    """The figure as SVG text: transparent, greys as shares of the page's ink, with ids that no other figure has.
+
+    Args:
+        part_of: name of the figure that this is a panel of; those of two figures may look the same.
+    """
     file = io.StringIO()
     plain = {"svg.fonttype": "none", "svg.hashsalt": "pig"}
     with plt.rc_context(plain):
@@ -66,7 +70,7 @@ def svg(figure: Figure) -> str:
     text = text.replace(
         "<svg ", f'<svg{attributes(figure)} style="stroke-linejoin:round;stroke-linecap:butt;fill:var(--ink)" ', 1
     )
-    return _own_ids(text)
+    return _own_ids(text, part_of)
 
 
 def _ink(grey: re.Match) -> str:
@@ -76,9 +80,9 @@ def _ink(grey: re.Match) -> str:
     return f"color-mix(in srgb,var(--ink) {100 * (1 - int(grey[1], 16) / 255):.0f}%,var(--paper))"
 
 
-def _own_ids(text: str) -> str:
+def _own_ids(text: str, part_of: str) -> str:
     """Without the ids that nothing points to, and with the figure's own name before the others."""
-    own = "i" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    own = "i" + hashlib.sha256((part_of + text).encode()).hexdigest()[:8]
     used = sorted(set(re.findall(r"(?<=[\"(]#)[\w.-]+", text)))
     names = {old: f"{own}-{number}" for number, old in enumerate(used)}
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{names[m[1]]}"' if m[1] in names else "", text)
@@ -117,7 +121,7 @@ def _can_be_split(figure: Figure) -> bool:
     return bool(placed and charts and figure.get_figwidth() > PHONE)
 
 
-def _panels(figure: Figure) -> list[str]:
+def _panels(figure: Figure, name: str) -> list[str]:
     """Every panel at the width of a phone, those of a column after one another; shared labels are repeated."""
     figure = _copy(figure)
     grid = {(ax.get_subplotspec().rowspan.start, ax.get_subplotspec().colspan.start): ax for ax in figure.axes}
@@ -147,7 +151,7 @@ def _panels(figure: Figure) -> list[str]:
         needed = min(height, PHONE * ax.get_data_ratio() + 0.6) if ax.images else height
         figure.set_size_inches(PHONE, needed + 0.2 * lines)
         tidy(figure)
-        parts.append(svg(figure))
+        parts.append(svg(figure, name))
     plt.close(figure)
     return parts
 
