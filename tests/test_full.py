@@ -30,6 +30,15 @@ def scenes():
     return torch.from_numpy(made.positions), torch.from_numpy(made.velocities)
 
 
+@pytest.fixture
+def fresh(tiny):
+    """A model of the recipe paper that has learned nothing, some training videos, and the positions it sees in them."""
+    config = tiny("spring_color", recipe="paper")
+    model = build_model(config)
+    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
+    return Trained(config, SPRING, model), frames, encode_all(model, config.color, frames)
+
+
 @torch.no_grad()
 def test_a_velocity_that_comes_late_makes_the_spring_too_stiff(scenes):
     """The explanation of the paper's k, on true positions: the only thing that is wrong is the velocity."""
@@ -175,15 +184,13 @@ def test_the_plain_tracker_says_where_it_is_lost():
     assert (found["kept"], found["learned"]) == (0.0, {})
 
 
-def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_cannot(tiny):
-    config = tiny("spring_color", recipe="paper")
-    model = build_model(config)
+def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_cannot(fresh):
+    trained, frames, positions = fresh
+    model = trained.model
     with torch.no_grad():
         model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: every prediction is outside
-    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    positions = encode_all(model, config.color, frames)
-    found = dict(restart.restarts(Trained(config, SPRING, model), frames, positions, steps=4))
+    found = dict(restart.restarts(trained, frames, positions, steps=4))
     assert found.keys() == restart.STARTS.keys()
     assert found["kept"]["outside"] == 1
     assert found["kept"]["learned"] == {"k": 1.0, "l": 1.0}  # to the bit: there is no gradient
@@ -194,13 +201,11 @@ def test_a_velocity_that_starts_anew_learns_and_one_that_has_left_the_picture_ca
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_other_dynamics_learn_behind_the_eyes_of_a_run_and_leave_them_as_they_are(tiny):
-    config = tiny("spring_color", recipe="paper")
-    model = build_model(config)
-    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
+def test_other_dynamics_learn_behind_the_eyes_of_a_run_and_leave_them_as_they_are(fresh):
+    trained, frames, positions = fresh
+    model = trained.model
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    trained = Trained(config, SPRING, model)
-    found = dict(behind.behind(trained, frames, encode_all(model, config.color, frames), steps=3))
+    found = dict(behind.behind(trained, frames, positions, steps=3))
     assert found.keys() == behind.VARIANTS.keys() == {"physics", "lstm", "interaction"}
     assert [len(run["learned"]) for run in found.values()] == [2, 0, 0]
     assert len({run["recons_loss"] for run in found.values()}) == 1  # one and the same encoder and decoder
@@ -208,18 +213,13 @@ def test_other_dynamics_learn_behind_the_eyes_of_a_run_and_leave_them_as_they_ar
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_a_restart_counts_positions_from_where_the_run_draws_its_objects(tiny, monkeypatch):
+def test_a_restart_counts_positions_from_where_the_run_draws_its_objects(fresh, monkeypatch):
     """Moved by as much and back again: a velocity at rest predicts the same pictures, physics sees other distances."""
-    config = tiny("spring_color", recipe="paper")
-    model = build_model(config)
-    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
-    positions = encode_all(model, config.color, frames)
+    trained, frames, positions = fresh
     found = {}
     for shift in (torch.zeros(2, 2), torch.tensor([[0.0, 0.0], [0.0, 5.0]]), torch.tensor([[3.0, 3.0], [3.0, 3.0]])):
         monkeypatch.setattr(restart, "to_count", lambda model, n_objects, shift=shift: shift)
-        [(_, found[shift.sum().item()])] = restart.restarts(
-            Trained(config, SPRING, model), frames, positions, ["rest centred"], steps=1
-        )
+        [(_, found[shift.sum().item()])] = restart.restarts(trained, frames, positions, ["rest centred"], steps=1)
     apart, same, shared = (found[total]["pred_loss"] for total in (5.0, 0.0, 12.0))
     assert shared == pytest.approx(same, rel=1e-4)
     assert apart != pytest.approx(same, rel=1e-4)

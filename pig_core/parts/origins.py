@@ -22,7 +22,7 @@ def origins(decoder: Decoder, n_objects: int) -> Tensor:
     is the centre of mass of what changes. It is looked for in the model's own pictures: the truth is not asked. There
     is no gradient, and what is not drawn at all counts as in the middle.
     """
-    size, device = decoder.image_size, decoder.background().device
+    size, device = decoder.image_size, next(decoder.parameters()).device
     centres = torch.arange(size, device=device) + 0.5
     alone = torch.eye(n_objects, dtype=torch.bool, device=device).unsqueeze(-1)
     outside = torch.full((n_objects, n_objects, 2), -4.0 * size, device=device)
