@@ -1,6 +1,7 @@
 """What was written down before full runs of the recipe ``paper``, and what came out."""
 
 import json
+import re
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -38,7 +39,7 @@ def table(compared: pd.DataFrame) -> Markdown:
     """:func:`compare` as a table."""
     return rows_table([
         {
-            "run": TASKS[row.run].title if row.run in TASKS else row.run.replace("_", ", "),
+            "run": _named(row.run),
             "": f"${row.what}$" if len(row.what) == 1 else row.what,
             "expected": f"{row.low:g} to {row.high:g}",
             "found": "not run to its end" if row.found is None else f"{row.found:.3f}",
@@ -46,6 +47,11 @@ def table(compared: pd.DataFrame) -> Markdown:
         }
         for row in compared.astype(object).where(compared.notna(), None).itertuples()
     ])  # fmt: skip
+
+
+def _named(run: str) -> str:
+    """The name under which a run was expected, for a reader: "s0_interaction" is "seed 0, interaction"."""
+    return TASKS[run].title if run in TASKS else re.sub(r"^s(?=\d)", "seed ", run).replace("_", ", ")
 
 
 def two_by_two(compared: pd.DataFrame) -> Figure:
