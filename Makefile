@@ -70,6 +70,7 @@ data: $(INSTALLED)
 	$(BIN)/python -m pig_core data
 
 # One process a core, each with one thread: twice as many tests at a time as with two threads each.
+# Convolutions with AVX2: what AVX-512 rounds otherwise on some processors grows in the authors' twelve steps.
 test: lint
 	OMP_NUM_THREADS=1 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
