@@ -8,7 +8,7 @@ BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 # Pages with a notebook of their own name; those of tasks have task.ipynb, control is made by "make control".
-NAMED := $(filter-out index control,$(shell sed -n 's/^    "\([^"]*\)": .*/\1/p' pig_core/report/pages.py))
+NAMED := $(filter-out index control,$(shell sed -n 's/^    "\([^"]*\)": .*/\1/p' pig_lab/report/pages.py))
 PAGES := $(patsubst %,reports/%.html,index $(NAMED) $(TASKS))
 
 .PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean always
@@ -94,8 +94,8 @@ sweep-extra: $(INSTALLED)
 		options=coordinates=released,refine_steps=4 results=reports/results/released
 	$(SWEEP) --config tasks=spring_color,spring_color_half,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
 
-# One comparison of pig_core/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 6 hours).
-STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _truths.*/\1\2/p' pig_core/studies/studies.py)
+# One comparison of pig_lab/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 6 hours).
+STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _truths.*/\1\2/p' pig_lab/studies/studies.py)
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 

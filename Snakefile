@@ -1,12 +1,12 @@
 # Sweeps: every task, recipe and seed is one papermill run; what has a result is not run again.
 #   snakemake -c2                                        all tasks, recipe improved, seeds 0-4
 #   snakemake -c2 --config tasks=3bp_color seeds=0,1     some of them
-#   snakemake -c2 --config study=without threads=1       a comparison of pig_core/studies/studies.py
+#   snakemake -c2 --config study=without threads=1       a comparison of pig_lab/studies/studies.py
 #   snakemake --executor slurm --jobs 25                 on a cluster (see README)
 #   snakemake -c2 --config options=coordinates=released results=reports/released    with other options
 import shlex
 
-from pig_core.studies.studies import STUDIES
+from pig_lab.studies.studies import STUDIES
 from pig_core.tasks import TASKS
 
 

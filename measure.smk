@@ -5,7 +5,7 @@
 import glob
 from pathlib import Path
 
-from pig_core.measure.demo import DEMO
+from pig_lab.measure.demo import DEMO
 
 
 FOLDER = Path(config.get("folder", "reports/runs/measure"))

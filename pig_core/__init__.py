@@ -6,9 +6,9 @@ What one needs to use it (``from pig_core import Run, make_config``); each name 
 - :class:`Law`, :class:`Constant`: the base of a law of motion, and one of its unknowns;
 - :func:`make_config`: the options of a run;
 - :class:`Run`: from options to results;
-- :func:`open_task`, :func:`open_checkpoint`: trained models; :func:`load_results`: the project's results, a table;
-- :func:`simulate`, :func:`example_videos`: scenes of a task, and fresh videos of them;
-- :func:`best_possible`: what can be measured at best.
+- :func:`simulate`, :func:`example_videos`: scenes of a task, and fresh videos of them.
+
+Everything around it (the report, clips of one's own, control, studies) is in :mod:`pig_lab`.
 """
 
 import importlib
@@ -17,12 +17,8 @@ _HOMES = {
     "tasks": ("Task", "TASKS"),
     "physics": ("Law", "Constant"),
     "config": ("make_config",),
-    "runs.run": ("Run",),
-    "runs.trained": ("open_task", "open_checkpoint"),
-    "data.simulate": ("simulate",),
-    "data.videos": ("example_videos",),
-    "evaluation.constants": ("best_possible",),
-    "report.results": ("load_results",),
+    "run": ("Run",),
+    "data": ("simulate", "example_videos"),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)
 

@@ -3,21 +3,21 @@
 import importlib
 import sys
 
-from .common.errors import ConfigError, in_one_sentence
+from .system import ConfigError, in_one_sentence
 
 # Verb -> module whose ``main(arguments)`` does it, loaded only when it is asked for; and what it does.
 VERBS = {
-    "train": ("runs.run", "one run, with the options below (also if no verb is given)"),
-    "data": ("data.datasets", "simulate all data files"),
-    "publish": ("runs.trained", "checkpoints to the project's weights"),
-    "keep": ("studies.full", "finished full runs to the project's results, with what explains them"),
-    "results": ("report.results", "the table of results into README.md"),
-    "wall": ("report.overview", "the animation of README.md"),
-    "page": ("report.page", "an executed notebook as a page"),
-    "measure": ("report.measured", "constants from a clip of your own"),
-    "clips": ("measure.bench", "measure clips whose truth is known"),
-    "bench": ("studies.bench", "what everything costs on this machine"),
-    "control": ("control.experiment", "a pendulum, learned from video and swung up from pixels"),
+    "train": ("pig_core.run", "one run, with the options below (also if no verb is given)"),
+    "data": ("pig_core.data", "simulate all data files"),
+    "publish": ("pig_lab.trained", "checkpoints to the project's weights"),
+    "keep": ("pig_lab.studies.full", "finished full runs to the project's results, with what explains them"),
+    "results": ("pig_lab.report.results", "the table of results into README.md"),
+    "wall": ("pig_lab.report.overview", "the animation of README.md"),
+    "page": ("pig_lab.report.page", "an executed notebook as a page"),
+    "measure": ("pig_lab.report.measured", "constants from a clip of your own"),
+    "clips": ("pig_lab.measure.bench", "measure clips whose truth is known"),
+    "bench": ("pig_lab.studies.bench", "what everything costs on this machine"),
+    "control": ("pig_lab.control.experiment", "a pendulum, learned from video and swung up from pixels"),
 }
 
 
@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> None:
         print("verbs:", *(f"  {name:9}{about}" for name, (_, about) in VERBS.items()), "", sep="\n")
     if verb not in VERBS:
         raise ConfigError(f"there is no verb {verb!r}; allowed: {', '.join(VERBS)}")
-    importlib.import_module(f".{VERBS[verb][0]}", __package__).main(rest)
+    importlib.import_module(VERBS[verb][0]).main(rest)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per fram
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .encoder import softmax_with_background
@@ -130,3 +131,82 @@ class TemplateDecoder(Decoder):
         placed = (down @ sheet) @ across.transpose(-1, -2)  # (N, K, 1 + C, S, S)
         logits, contents = placed.split([1, placed.shape[2] - 1], 2)  # cheaper on the way back than two slices
         return contents, logits.squeeze(2) + OUTSIDE_LOGIT
+
+
+# A decoder whose pictures turn with their objects: placement by a shift and a rotation.
+
+
+class TurningDecoder(TemplateDecoder):
+    """As the paper's, but where a law says so each object is drawn turned by its angle.
+
+    A position is where the template's middle is drawn, whatever the angle; pixels keep their size, so a template that
+    turns by a quarter is the template with its rows and columns exchanged. Turning cannot be written as a product of
+    rows and columns: it takes a ``grid_sample`` for each object and frame.
+    """
+
+    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Decoder.objects`, of positions (N, K, 2) or places (N, K, 3).
+
+        The third number is the angle by which a template is turned, radians, counterclockwise on the screen.
+        """
+        n = len(positions)
+        if positions.shape[2] == 2:
+            return super().objects(positions)
+        size, side, scale = self.image_size, self.template_size, self.log_sigma.exp()
+        middle = self.place(torch.zeros_like(scale), torch.zeros_like(scale), size, side)[0]
+        off = self.place(positions[..., :2], scale, size, side) - middle  # (N, K, 2, S), unturned
+        x, y = off[:, :, 0, None, :], off[:, :, 1, :, None]
+        cos, sin = (f(positions[..., 2])[..., None, None] for f in (torch.cos, torch.sin))
+        grid = torch.stack([x * cos - y * sin, x * sin + y * cos], -1) + middle  # (N, K, S, S, 2), template pixels
+        sheet = torch.cat([self.template() - OUTSIDE_LOGIT, self.content().sigmoid()], 1)  # (K, 1 + C, h, h)
+        # One picture for each object, all its frames below one another: templates are not copied.
+        placed = F.grid_sample(
+            sheet, ((2 * grid + 1) / side - 1).transpose(0, 1).flatten(1, 2), align_corners=False
+        ).unflatten(2, (n, size))  # (K, 1 + C, N, S, S)
+        if self.cut:
+            inside = ((grid >= 0) & (grid <= side - 1)).all(-1)  # (N, K, S, S)
+            placed = placed * inside.transpose(0, 1).unsqueeze(1)
+        logits, contents = placed.permute(2, 0, 1, 3, 4).split([1, placed.shape[1] - 1], 2)
+        return contents, logits.squeeze(2) + OUTSIDE_LOGIT
+
+
+# The paper's black-box decoder: a network that is told a position draws an object, without any placement.
+
+# Where the mask logits start: nearly invisible. From a grey image everything would first be driven to black, a plateau
+# that is hardly ever left.
+FAINT_LOGIT = -3.0
+WAVES = 5  # octaves that the network is told a position in
+
+
+class MLPDecoder(Decoder):
+    """The paper's black-box decoder, a baseline: a network of its own for each object turns a position into an image.
+
+    Nothing tells it that an object looks the same elsewhere: where it has seen none, it cannot draw one.
+    """
+
+    def __init__(self, n_objects: int, channels: int, image_size: int, coordinates: str, window_edge: str):
+        super().__init__(channels, image_size)
+        outputs = (1 + channels) * image_size**2
+        self.networks = nn.ModuleList(
+            nn.Sequential(nn.Linear(4 * WAVES, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, outputs))
+            for _ in range(n_objects)
+        )
+
+    def appearance(self) -> tuple[Tensor, Tensor]:
+        """As :meth:`Decoder.appearance`: the middle of the image with the object in it."""
+        middle = torch.full((1, len(self.networks), 2), self.image_size / 2, device=self.networks[0][0].weight.device)
+        contents, logits = (x[0] for x in self.objects(middle))
+        edge = self.template_size // 2
+        window = slice(edge, edge + self.template_size)
+        return contents[..., window, window], logits.unsqueeze(1)[..., window, window]
+
+    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Decoder.objects`."""
+        # Sines and cosines of the position, waves of two images and shorter: from two plain numbers alone a network
+        # learns blurred spots for a very long time.
+        octaves = 2.0 ** torch.arange(WAVES, device=positions.device)
+        phase = (math.pi * positions / self.image_size).unsqueeze(-1) * octaves  # (N, K, 2, WAVES)
+        places = torch.cat([phase.sin(), phase.cos()], -1).flatten(2).unbind(1)  # K times (N, 4 WAVES)
+        drawn = [network(place) for network, place in zip(self.networks, places, strict=True)]
+        sheets = torch.stack(drawn, 1).unflatten(2, (-1, self.image_size, self.image_size))  # (N, K, 1 + C, S, S)
+        return sheets[:, :, 1:].sigmoid(), sheets[:, :, 0] + FAINT_LOGIT

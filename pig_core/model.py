@@ -35,7 +35,7 @@ class PAIG(nn.Module):
     """Physics as inverse graphics, made of the parts that are handed in.
 
     Args:
-        prior: corrects the estimated state, see :class:`pig_core.parts.prior.StartPrior`; None: it stays as it is.
+        prior: corrects the estimated state, see :class:`pig_core.corrections.StartPrior`; None: it stays as it is.
         input_steps, pred_steps: L and P, frames.
         refine: (drawing, frames, positions) to better positions; None: they are the encoder's.
         origins: decoder to what has to be added to positions so that they are where objects are drawn, (K, 2); None:

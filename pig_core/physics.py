@@ -3,7 +3,7 @@
 The data is made with the true constants and 10 Euler steps a frame, the model learns the constants with 5 (the
 authors' cells). States are positions and velocities, (..., K, 2), in pixels and pixels per second, any number of
 objects K; a law may have inner coordinates instead, (..., K, D), such as an angle. The laws are in
-:mod:`pig_core.laws`.
+:mod:`pig_core.physics`.
 """
 
 import math
@@ -14,6 +14,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .system import SimulationError
 
 Values = Mapping[str, float]  # of constants, by name
 States = tuple[np.ndarray, np.ndarray]  # positions and velocities, (n, K, D) each
@@ -180,3 +182,128 @@ def directions(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Unit vectors (*shape, 2), uniform in angle."""
     angle = rng.uniform(0, 2 * np.pi, shape)
     return np.stack([np.cos(angle), np.sin(angle)], -1)
+
+
+# What objects that act on one another need: vectors between all of them, sums over those that pull, even starts.
+
+# Added to squared distances: keeps the gradient of the distance finite where two centres coincide.
+DISTANCE_EPS = 1e-8
+
+
+def pairs(pos: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors x_i - x_j between all objects, (..., K, K, 2), and their squared lengths, (..., K, K, 1)."""
+    d = pos.unsqueeze(-2) - pos.unsqueeze(-3)
+    x, y = d.square().split(1, -1)
+    return d, x + y + DISTANCE_EPS
+
+
+def total(pull: Tensor) -> Tensor:
+    """Sum over the objects that pull, (..., K, K, 2) to (..., K, 2): for few objects faster than a reduction."""
+    first, *others = pull.unbind(-2)
+    for other in others:
+        first = first + other
+    return first
+
+
+def around(arm: np.ndarray, k: int) -> np.ndarray:
+    """The vectors (n, 2) and the same turned to ``k`` even directions, (n, k, 2)."""
+    turn = 2 * np.pi * np.arange(k) / k
+    cos, sin = np.cos(turn).round(15), np.sin(turn).round(15)  # half a turn is -1 and 0 to the last digit
+    x, y = arm[:, :1], arm[:, 1:]
+    return np.stack([x * cos - y * sin, x * sin + y * cos], -1)
+
+
+def nearest(path: np.ndarray) -> np.ndarray:
+    """The smallest squared distance between two objects in each scene, (n,), of positions (n, s, K, 2)."""
+    i, j = np.triu_indices(path.shape[2], 1)
+    square = np.square(path[:, :, i] - path[:, :, j])
+    return (square[..., 0] + square[..., 1]).min(axis=(1, 2))
+
+
+# Springs between all objects (the paper's ``spring_ode_cell``).
+
+# Added by the authors' spring to the distance that the vector between two objects is divided by, pixels.
+DIRECTION_EPS = 1e-4
+
+
+class Spring(Law):
+    """A spring between every two objects: F = k (|d| - 2 l) d/|d|, mass 1. ``l`` is HALF the rest length."""
+
+    constants = {"k": Constant(unit="1/s²"), "l": Constant(unit="pixels", length_power=1)}
+
+    def acceleration(self, pos: Tensor, vel: Tensor, action: Tensor | None = None) -> Tensor:
+        d, square = pairs(pos)
+        distance = square.sqrt()
+        # The authors guard the direction only. An object's vector to itself is 0, and so is its pull: no mask.
+        direction = d / (distance + DIRECTION_EPS)
+        return -self.value("k") * total((distance - 2.0 * self.value("l")) * direction)
+
+    @classmethod
+    def start(cls, task: Scene, rng: np.random.Generator, n: int) -> States:
+        """Evenly around a random centre, at 0.5 to 1.5 times l from it, each object in a direction of its own."""
+        length, margin = task.truth["l"], task.truth["l"] + task.reach
+        if 2 * margin >= task.image_size:
+            raise SimulationError(
+                f"a spring with l = {length:g} does not fit into an image of {task.image_size} pixels: "
+                f"l must be below {task.image_size / 2 - task.reach:g}"
+            )
+        centre = rng.uniform(margin, task.image_size - margin, (n, 1, 2))
+        arm = length * rng.uniform(0.5, 1.5, (n, 1)) * directions(rng, n)
+        return centre + around(arm, task.n_objects), task.speed * directions(rng, n, task.n_objects)
+
+
+# Attraction between all objects (the paper's ``gravity_ode_cell``).
+
+
+class Gravity(Law):
+    """Newtonian attraction between every two objects, mass 1: a_i = -g sum_j (x_i - x_j) / |x_i - x_j|^3.
+
+    As in the authors' cell the squared distance is kept in [0.1, 1e5] and the distance in [1, 170].
+    """
+
+    constants = {"g": Constant(unit="pixels³/s²", length_power=3)}
+
+    def acceleration(self, pos: Tensor, vel: Tensor, action: Tensor | None = None) -> Tensor:
+        d, square = pairs(pos)
+        distance = square.clamp(0.1, 1e5).sqrt().clamp(1.0, 170.0)
+        return -self.value("g") * total(d / distance**3)
+
+    @classmethod
+    def start(cls, task: Scene, rng: np.random.Generator, n: int) -> States:
+        """On a circle about the middle, nearly evenly, all turning one way, with one drift in common."""
+        k = task.n_objects
+        angle = rng.uniform(0, 2 * np.pi, (n, 1)) + np.arange(k) * 2 * np.pi / k
+        angle[:, 1:] += rng.uniform(-0.25, 0.25, (n, k - 1))
+        outward = np.stack([np.cos(angle), np.sin(angle)], -1)  # (n, K, 2)
+        radius = rng.uniform(0.75, 1.25, (n, 1, 1)) * task.image_size / 4
+        sense = rng.choice([-1.0, 1.0], (n, 1, 1))
+        tangent = sense * np.stack([-outward[..., 1], outward[..., 0]], -1)
+        drift = rng.uniform(-0.5, 0.5, (n, 1, 2))  # one for all: it moves their centre of mass
+        return task.image_size / 2 + radius * outward, task.speed * tangent + drift
+
+    @classmethod
+    def accept(cls, task: Scene, path: np.ndarray) -> np.ndarray:
+        """Inside the walls, and no two objects closer than a radius and a pixel."""
+        return super().accept(task, path) & (nearest(path) > (task.radius + 1) ** 2)
+
+
+# Free flight between walls (the paper's ``bouncing_ode_cell``).
+
+
+class Bouncing(Law):
+    """Free flight between four walls; objects do not see each other, nothing is to be learned."""
+
+    def walls(self, pos: Tensor, vel: Tensor) -> tuple[Tensor, Tensor]:
+        low, high = self.radius, self.image_size - self.radius
+        outside = (pos < low) | (pos > high)
+        mirrored = torch.where(pos < low, 2 * low - pos, torch.where(pos > high, 2 * high - pos, pos))
+        return mirrored, torch.where(outside, -vel, vel)
+
+    @classmethod
+    def accept(cls, task: Scene, path: np.ndarray) -> np.ndarray:
+        """All of them: the walls are part of the law."""
+        return np.ones(len(path), bool)
+
+
+# Laws by name. A new one is a subclass of Law, here or in a notebook.
+LAWS: dict[str, type[Law]] = {law.__name__.lower(): law for law in (Spring, Gravity, Bouncing)}

@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from .common.errors import ConfigError
-from .laws.bouncing import Bouncing
-from .laws.gravity import Gravity
-from .laws.spring import Spring
-from .physics import Law, Scene
+from .physics import Bouncing, Gravity, Law, Scene, Spring
+from .system import ConfigError
 
 # The authors' sign that the objects are discovered, the same for every task.
 RECONS_THRESHOLD = 1.5
@@ -33,7 +30,7 @@ class Task(Scene):
     test_length: int = 30  # T of the long test file
     dt: float = 0.3  # time between two frames
     half_pane: bool = False  # training shows the discs in the left half of the image only
-    sprite: str = "disc"  # what an object looks like: key of pig_core.data.draw.SPRITES
+    sprite: str = "disc"  # what an object looks like: key of pig_core.draw.SPRITES
     pred_threshold: float = 3.0  # the authors' sign that velocities and physics are learned
 
     def __post_init__(self) -> None:

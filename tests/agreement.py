@@ -7,8 +7,7 @@ tests hold to bounds (tests/test_model.py) is measured here with the same functi
 import numpy as np
 import torch
 
-from pig_core.common.files import results_folder, write_json
-from pig_core.common.machine import commit, provenance
+from pig_core.system import commit, provenance, results_folder, write_json
 
 from .conftest import golden
 from .test_model import BOUNDS, paper_forward, relative, twelve_steps

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pig_core.studies.paint import CHROMIUM, launched
+from pig_lab.studies.paint import CHROMIUM, launched
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 # What a reader would stumble over: evaluates to a list of sentences.

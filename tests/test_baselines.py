@@ -5,20 +5,19 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from pig_core.common.errors import ConfigError
-from pig_core.common.recorder import Session
+from pig_core.baselines import BLACK_BOXES
+from pig_core.build import build_model
 from pig_core.config import make_config
-from pig_core.data.draw import draw_discs
-from pig_core.data.videos import example_videos
-from pig_core.evaluation.evaluate import evaluate_video
+from pig_core.data import example_videos
+from pig_core.draw import draw_discs
+from pig_core.evaluate import evaluate_video
 from pig_core.model import image_loss, to_video, video_losses
-from pig_core.parts.dynamics import BLACK_BOXES
-from pig_core.runs.build import build_model
-from pig_core.runs.run import Run
+from pig_core.run import Run
 from pig_core.stages import joint_stage
-from pig_core.studies.measures import trivial_predictors
+from pig_core.system import ConfigError
 from pig_core.tasks import TASKS
-from pig_core.training import run_stage
+from pig_core.training import Session, run_stage
+from pig_lab.studies.measures import trivial_predictors
 
 NO_STAGES = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
 FRAMES = {**NO_STAGES, "architecture": "video_lstm", "epochs": 1, "batch_size": 20, "recurrent_units": 16}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pig_core.studies.bench import GROWTH, PARTS, STEPS, elsewhere
-from pig_core.studies.costs import benchmark, rest_table, steps_table
-from pig_core.studies.paint import first_paints, slider_moves
 from pig_core.tasks import TASKS
+from pig_lab.studies.bench import GROWTH, PARTS, STEPS, elsewhere
+from pig_lab.studies.costs import benchmark, rest_table, steps_table
+from pig_lab.studies.paint import first_paints, slider_moves
 
 from .browser import needs_chromium
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pig_core import TASKS, best_possible
+from pig_core import TASKS
+from pig_lab import best_possible
 
 
 def test_fewer_substeps_than_the_simulation_shift_the_best_k():

@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 import torch
 
-from pig_core.evaluation.constants import Estimate
-from pig_core.report.results import curves_of, load_results
-from pig_core.studies import tables
-from pig_core.studies.measures import (
+from pig_core.tasks import TASKS
+from pig_lab.estimate import Estimate
+from pig_lab.report.results import curves_of, load_results
+from pig_lab.studies import tables
+from pig_lab.studies.measures import (
     errors_by_place,
     parameter_counts,
     predicted_frames,
     steps_to_discovery,
     trivial_row,
 )  # fmt: skip
-from pig_core.tasks import TASKS
 
 SPRING = TASKS["spring_color"]
 

@@ -6,15 +6,14 @@ import sys
 
 import pytest
 
-from pig_core.common.errors import ConfigError
-from pig_core.common.options import PARTS, differing
-from pig_core.config import RECIPES, RETIRED, Config, make_config, task_of
+from pig_core.baselines import BLACK_BOXES
+from pig_core.build import ALL_VELOCITIES, ARCHITECTURES, DECODERS, build_model
+from pig_core.checkpoint import saved_config
+from pig_core.config import PARTS, RECIPES, RETIRED, Config, differing, make_config, task_of
 from pig_core.decoder import PLACEMENTS
-from pig_core.optim import OPTIMIZERS
-from pig_core.parts.dynamics import BLACK_BOXES
-from pig_core.runs.build import ALL_VELOCITIES, ARCHITECTURES, DECODERS, build_model
-from pig_core.runs.checkpoint import saved_config
+from pig_core.system import ConfigError
 from pig_core.tasks import TASKS
+from pig_core.training import OPTIMIZERS
 
 
 def test_defaults_are_the_improved_recipe():

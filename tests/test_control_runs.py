@@ -13,16 +13,16 @@ import pytest
 import torch
 
 from pig_core.__main__ import main
-from pig_core.common.errors import ConfigError, RunError
-from pig_core.control import blackbox, collect, experiment, measures
-from pig_core.control.environment import Pendulums, gymnasium
-from pig_core.control.episodes import Pixels, TrueState, play
-from pig_core.control.learn import LIKE_THE_PAPER, learn, pendulum_config
-from pig_core.control.live import Cockpit
-from pig_core.control.measures import true_model
-from pig_core.control.pendulum import PENDULUM
-from pig_core.control.planner import Planner
-from pig_core.studies.control_claims import DIFFERS, OPEN, REPRODUCED, fewer
+from pig_core.system import ConfigError, RunError
+from pig_lab.control import blackbox, collect, experiment, measures
+from pig_lab.control.environment import Pendulums, gymnasium
+from pig_lab.control.episodes import Pixels, TrueState, play
+from pig_lab.control.learn import LIKE_THE_PAPER, learn, pendulum_config
+from pig_lab.control.live import Cockpit
+from pig_lab.control.measures import true_model
+from pig_lab.control.pendulum import PENDULUM
+from pig_lab.control.planner import Planner
+from pig_lab.studies.control_claims import DIFFERS, OPEN, REPRODUCED, fewer
 
 from .conftest import figures_in
 from .test_notebooks import ROOT, papermill, read

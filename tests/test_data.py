@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from pig_core.__main__ import main
-from pig_core.common.errors import DataError, PigError
 from pig_core.config import make_config
-from pig_core.data.datasets import make_all
-from pig_core.data.draw import draw_discs
-from pig_core.data.videos import data_path, ensure_file, load_frames, load_positions
+from pig_core.data import data_path, ensure_file, load_frames, load_positions, make_all
+from pig_core.draw import draw_discs
 from pig_core.model import to_video
+from pig_core.system import DataError, PigError
 
 
 def authors_file(folder, length=12, **arrays):

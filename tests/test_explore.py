@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from pig_core.common.errors import RunError
-from pig_core.common.files import CHECKPOINT, weights_folder
+from pig_core.build import build_model
+from pig_core.checkpoint import load_model, read_config, save_model, save_small
 from pig_core.config import make_config
-from pig_core.evaluation.pictures import OBJECT_COLORS, last_errors, own_colors, typical_and_worst
-from pig_core.parts.refine import refine
-from pig_core.report.explorer import Explorer
-from pig_core.report.whatif import WhatIf, ask, loss_along
-from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import load_model, read_config, save_model, save_small
-from pig_core.runs.run import Run
-from pig_core.runs.trained import finished_runs, open_checkpoint, open_task, publish
+from pig_core.corrections import refine
+from pig_core.evaluate import OBJECT_COLORS, last_errors, own_colors, typical_and_worst
+from pig_core.run import Run
+from pig_core.system import CHECKPOINT, RunError, weights_folder
 from pig_core.tasks import TASKS
+from pig_lab.report.explorer import Explorer
+from pig_lab.report.whatif import WhatIf, ask, loss_along
+from pig_lab.trained import finished_runs, open_checkpoint, open_task, publish
 
 from .browser import browser_tab, needs_chromium
 
@@ -81,7 +80,7 @@ def test_a_search_around_the_first_guess_finds_digits_that_are_pixels_away():
 def test_only_runs_of_the_plain_recipe_are_published(tiny, tmp_path, monkeypatch):
     run = Run.start(tiny(save_dir=str(tmp_path / "run"), coordinates="released"))
     run.train()
-    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     with pytest.raises(RunError, match=r"not of the plain recipe improved: it differs in .*coordinates"):
         publish(tmp_path / "run" / CHECKPOINT)
     assert not (tmp_path / "reports").exists()
@@ -89,7 +88,7 @@ def test_only_runs_of_the_plain_recipe_are_published(tiny, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("options", [{"truth": "k=3"}, {"n_train": 60}, {"datapoints": 30}, {"dynamics_lr": 1e-3}])
 def test_runs_on_other_data_or_with_other_training_are_not_published_either(options, tmp_path, monkeypatch):
-    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     for name, more in (("plain", {"save_dir": "elsewhere", "print_interval": 7}), ("other", options)):
         config = make_config(seed=3, **more)
         save_model(tmp_path / name / CHECKPOINT, build_model(config), config)
@@ -100,7 +99,7 @@ def test_runs_on_other_data_or_with_other_training_are_not_published_either(opti
 
 def test_a_run_that_cannot_answer_is_not_offered(tmp_path, monkeypatch):
     """Frames without objects, and tasks that nobody can find again; a spring beside them is."""
-    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     no_objects = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
     own = replace(TASKS["spring_color"], name="own")
     runs = {
@@ -147,7 +146,7 @@ def test_impossible_questions_are_refused_in_a_sentence(spring):
 
 
 def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     with pytest.raises(RunError, match="train with `make run TASK=3bp_color`"):
         open_task("3bp_color")
     with pytest.raises(RunError, match="there is no finished run: `papermill"):
@@ -181,7 +180,7 @@ def test_a_run_that_cannot_be_opened_says_so_and_the_others_still_work(tmp_path,
     old.mkdir(parents=True)
     (old / "metrics.json").write_text("{}")
     (old / CHECKPOINT).write_bytes(b"not a checkpoint")
-    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     explorer = Explorer()
     explorer.run.value = "spring_color/old"
     assert "checkpoint" in explorer.picture.value

@@ -6,19 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.common.errors import RunError
-from pig_core.common.files import results_folder
+from pig_core.build import build_model
 from pig_core.config import Config
-from pig_core.data.simulate import simulate
-from pig_core.data.videos import load_frames
-from pig_core.report.results import curves_of, load_results
-from pig_core.runs.build import build_model
-from pig_core.runs.run import Run
-from pig_core.runs.trained import Trained
+from pig_core.data import load_frames, simulate
+from pig_core.run import Run
 from pig_core.stages import encode_all, joint_stage
 from pig_core.state import fit_state, guess_state, path_through
-from pig_core.studies import behind, claims, expectations, explain, full, measures, paper, restart, tracker
+from pig_core.system import RunError, results_folder
 from pig_core.tasks import TASKS
+from pig_lab.report.results import curves_of, load_results
+from pig_lab.studies import behind, claims, expectations, explain, full, measures, paper, restart, tracker
+from pig_lab.trained import Trained
 
 SPRING = TASKS["spring_color"]
 
@@ -109,7 +107,7 @@ def test_what_is_kept_of_a_run_can_be_shown(tiny, tmp_path, monkeypatch):
     run.evaluate()
     run.save()
     monkeypatch.setattr(full, "VIDEOS", 6)
-    monkeypatch.setattr("pig_core.studies.paper.results_folder", lambda: tmp_path)
+    monkeypatch.setattr("pig_lab.studies.paper.results_folder", lambda: tmp_path)
     path = full.keep(run.folder, tmp_path / "results", weights=True)
     assert json.loads(path.read_text()) == json.loads((run.folder / "metrics.json").read_text())
     [kept] = paper.full_runs("results").itertuples()

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from pig_core.config import make_config
-from pig_core.data.simulate import simulate
-from pig_core.optim import OPTIMIZERS
+from pig_core.data import simulate
 from pig_core.physics import Law
-from pig_core.studies import late, stencils
 from pig_core.tasks import TASKS
+from pig_core.training import OPTIMIZERS
+from pig_lab.studies import late, stencils
 
 SPRING = TASKS["spring_color"]
 

@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core import TASKS, Constant, Law, Run, Task, best_possible, example_videos, make_config, simulate
-from pig_core.common.errors import ConfigError, RunError, SimulationError
-from pig_core.common.recorder import Session
-from pig_core.data.videos import data_path
-from pig_core.evaluation.constants import estimate
-from pig_core.laws import LAWS, Spring
-from pig_core.physics import directions
-from pig_core.report import figures
-from pig_core.report.notebook import results_table
-from pig_core.report.whatif import WhatIf, ask
-from pig_core.runs.build import build_model
-from pig_core.runs.trained import Trained
+from pig_core import TASKS, Constant, Law, Run, Task, example_videos, make_config, simulate
+from pig_core.build import build_model
+from pig_core.data import data_path
+from pig_core.physics import LAWS, Spring, directions
 from pig_core.stages import dynamics_stage
 from pig_core.state import ahead, fit_state
-from pig_core.training import run_stage
+from pig_core.system import ConfigError, RunError, SimulationError
+from pig_core.training import Session, run_stage
+from pig_lab import best_possible
+from pig_lab.estimate import estimate
+from pig_lab.report import figures
+from pig_lab.report.notebook import results_table
+from pig_lab.report.whatif import WhatIf, ask
+from pig_lab.trained import Trained
 
 
 class PushedSpring(Spring):
@@ -263,8 +262,8 @@ def test_a_law_written_in_a_notebook_and_changed_there_gets_videos_of_its_own():
     from IPython.core.interactiveshell import InteractiveShell
 
     shell = InteractiveShell()
-    setup = "from dataclasses import replace\nfrom pig_core import *\nfrom pig_core.laws import Spring\n" \
-            "from pig_core.data.videos import data_path"  # fmt: skip
+    setup = "from dataclasses import replace\nfrom pig_core import *\nfrom pig_core.physics import Spring\n" \
+            "from pig_core.data import data_path"  # fmt: skip
     cell = """class Own(Spring):
     reversible = False
     def acceleration(self, pos, vel, action=None):

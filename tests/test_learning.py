@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pig_core.common.recorder import Session
 from pig_core.config import make_config
-from pig_core.data.videos import load_positions
-from pig_core.evaluation.evaluate import evaluate_video
-from pig_core.runs.run import Run
+from pig_core.data import load_positions
+from pig_core.evaluate import evaluate_video
+from pig_core.run import Run
 from pig_core.stages import locality_stage
 from pig_core.tasks import TASKS
-from pig_core.training import run_stage
+from pig_core.training import Session, run_stage
 
 
 def learn(data_dir, folder, **options):

@@ -10,16 +10,16 @@ import nbformat
 import numpy as np
 import pytest
 
-from pig_core.common.errors import DataError
-from pig_core.laws import Spring
-from pig_core.measure import video, warn
-from pig_core.measure.appearance import Appearance
-from pig_core.measure.measure import measure
-from pig_core.measure.options import Options
-from pig_core.measure.straight import ConstantAcceleration
-from pig_core.measure.track import Track
-from pig_core.measure.video import read_clip
-from pig_core.report.measured import main
+from pig_core.physics import Spring
+from pig_core.system import DataError
+from pig_lab.measure import video, warn
+from pig_lab.measure.appearance import Appearance
+from pig_lab.measure.measure import measure
+from pig_lab.measure.options import Options
+from pig_lab.measure.straight import ConstantAcceleration
+from pig_lab.measure.track import Track
+from pig_lab.measure.video import read_clip
+from pig_lab.report.measured import main
 
 from . import clips
 from .conftest import figures_in

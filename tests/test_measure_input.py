@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pig_core.common.errors import ConfigError, DataError
-from pig_core.measure import video
-from pig_core.measure.options import Options
-from pig_core.measure.video import read_clip
+from pig_core.system import ConfigError, DataError
+from pig_lab.measure import video
+from pig_lab.measure.options import Options
+from pig_lab.measure.video import read_clip
 
 from . import clips
 

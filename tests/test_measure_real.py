@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pig_core.measure.bench import judged
-from pig_core.measure.measure import measure
-from pig_core.measure.options import Options
-from pig_core.measure.rendered import load_mujoco, render
+from pig_lab.measure.bench import judged
+from pig_lab.measure.measure import measure
+from pig_lab.measure.options import Options
+from pig_lab.measure.rendered import load_mujoco, render
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "real"

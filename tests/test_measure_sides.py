@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from pig_core.measure.appearance import Appearance
-from pig_core.measure.errorbars import bars
-from pig_core.measure.fit import fit_law
-from pig_core.measure.quarters import QUARTERS, jackknife
-from pig_core.measure.search import Scene
-from pig_core.measure.straight import ConstantAcceleration
-from pig_core.measure.swings import Spring
-from pig_core.measure.track import Track, follow
-from pig_core.measure.warn import SHADOW, darkness
+from pig_lab.measure.appearance import Appearance
+from pig_lab.measure.errorbars import bars
+from pig_lab.measure.fit import fit_law
+from pig_lab.measure.quarters import QUARTERS, jackknife
+from pig_lab.measure.search import Scene
+from pig_lab.measure.straight import ConstantAcceleration
+from pig_lab.measure.swings import Spring
+from pig_lab.measure.track import Track, follow
+from pig_lab.measure.warn import SHADOW, darkness
 
 TIMES = np.arange(24) / 30
 RADIUS = 7.0

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.common.recorder import Session
+from pig_core.build import build_model
 from pig_core.config import make_config
 from pig_core.model import image_loss, to_video, video_losses
-from pig_core.runs.build import build_model
 from pig_core.stages import joint_stage
-from pig_core.studies.plain import PlainPAIG
 from pig_core.tasks import TASKS
-from pig_core.training import run_stage
+from pig_core.training import Session, run_stage
+from pig_lab.studies.plain import PlainPAIG
 
 from .authors import authors_logs, load_authors_variables
 from .conftest import golden
@@ -97,7 +96,7 @@ def twelve_steps(task, precision="float32"):
     session = Session()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.randperm", lambda n, generator: torch.arange(n))  # the authors' order
-        patch.setattr("pig_core.common.recorder.RECORD_EVERY", 1)
+        patch.setattr("pig_core.training.RECORD_EVERY", 1)
         run_stage(model, config, joint_stage(model, config, video), session)
     return model, [[point["loss"], point["pred_loss"], point["recons_loss"]] for point in session.curves]
 

@@ -13,10 +13,10 @@ import nbformat
 import pytest
 from matplotlib.figure import Figure
 
+from pig_core.build import build_model
 from pig_core.config import ConfigError, make_config
-from pig_core.report import figures
-from pig_core.report.notebook import config_from_cells, parameters_source
-from pig_core.runs.build import build_model
+from pig_lab.report import figures
+from pig_lab.report.notebook import config_from_cells, parameters_source
 
 from .conftest import TINY, figures_in
 

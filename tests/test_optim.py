@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pig_core.optim import OPTIMIZERS
+from pig_core.training import OPTIMIZERS
 
 
 def test_rmsprop_starts_its_accumulator_at_one_and_keeps_epsilon_inside():

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from pig_core.common.errors import ConfigError
-from pig_core.data.simulate import simulate
+from pig_core.build import build_model
+from pig_core.corrections import origins, to_count
+from pig_core.data import simulate
 from pig_core.decoder import PLACEMENTS, TemplateDecoder
 from pig_core.encoder import mass_moments
-from pig_core.parts.origins import origins, to_count
-from pig_core.runs.build import build_model
-from pig_core.runs.trained import Trained
-from pig_core.studies import explain
-from pig_core.studies import origins as study
+from pig_core.system import ConfigError
 from pig_core.tasks import TASKS
+from pig_lab.studies import explain
+from pig_lab.studies import origins as study
+from pig_lab.trained import Trained
 
 SIZE, SPRING = 32, TASKS["spring_color"]
 PLACES = torch.tensor([[4.0, -2.0], [-3.0, 1.0]])  # of the objects in their templates, pixels of the picture

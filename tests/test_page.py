@@ -11,13 +11,13 @@ import pytest
 from matplotlib.text import Text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pig_core.common.errors import RunError
-from pig_core.report import svg
-from pig_core.report.article import formulas_to_mathml, retitle
-from pig_core.report.labels import joined, label_ends
-from pig_core.report.page import render
-from pig_core.report.player import player
-from pig_core.report.style import use_style
+from pig_core.system import RunError
+from pig_lab.report import svg
+from pig_lab.report.article import formulas_to_mathml, retitle
+from pig_lab.report.labels import joined, label_ends
+from pig_lab.report.page import render
+from pig_lab.report.player import player
+from pig_lab.report.style import use_style
 
 from .browser import AUDIT, browser_tab, needs_chromium
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.laws import LAWS, Bouncing, Gravity, Spring
+from pig_core.physics import LAWS, Bouncing, Gravity, Spring
 
 from .conftest import golden
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pig_core.measure.measure import measure
-from pig_core.measure.options import Options
-from pig_core.report.pointing import Pointing
+from pig_lab.measure.measure import measure
+from pig_lab.measure.options import Options
+from pig_lab.report.pointing import Pointing
 
 from . import clips
 from .browser import browser_tab, needs_chromium

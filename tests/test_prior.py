@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.data.simulate import simulate
-from pig_core.laws import Gravity
-from pig_core.parts.prior import StartPrior
+from pig_core.corrections import StartPrior
+from pig_core.data import simulate
+from pig_core.physics import Gravity
 from pig_core.state import fit_state
 from pig_core.tasks import TASKS
 

@@ -12,9 +12,9 @@ import yaml
 
 import pig_core
 from pig_core.__main__ import main
-from pig_core.common.errors import RunError
-from pig_core.report.results import COLUMNS, constants_of, curves_of, load_results, per_frame, summary_table
+from pig_core.system import RunError
 from pig_core.tasks import TASKS
+from pig_lab.report.results import COLUMNS, constants_of, curves_of, load_results, per_frame, summary_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

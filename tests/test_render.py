@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from pig_core.data.draw import _pictures, draw_digits, draw_discs
+from pig_core.draw import _pictures, draw_digits, draw_discs
 
 from .conftest import golden
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from pig_core.common.errors import RunError
-from pig_core.common.files import replays_folder
-from pig_core.report.replay import before_and_after, committed_replay, pictures_of, replay_player
-from pig_core.runs.replay import Replay, moments_of
+from pig_core.system import RunError, replays_folder
 from pig_core.tasks import TASKS
+from pig_lab.replay import Replay, moments_of
+from pig_lab.report.replay import before_and_after, committed_replay, pictures_of, replay_player
 
 from .browser import browser_tab, needs_chromium
 
@@ -40,7 +39,7 @@ def test_the_committed_replays_show_masks_that_separate_and_constants_that_climb
 
 
 def test_a_damaged_or_missing_replay_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(RunError, match=r"there is no replay .*: the run that makes it needs replay above 0"):
+    with pytest.raises(RunError, match=r"there is no replay .*: a run that is watched"):
         Replay.load(tmp_path / "replay.npz")
     (tmp_path / "replay.npz").write_bytes(b"PK no zip file")
     with pytest.raises(RunError, match="is damaged or not the replay of a training"):

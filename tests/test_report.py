@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pig_core.report.pages import PAGES
-from pig_core.report.results import load_results
-from pig_core.report.tables import headline
+from pig_lab.report.pages import PAGES
+from pig_lab.report.results import load_results
+from pig_lab.report.tables import headline
 
 from .browser import AUDIT, browser_tab, needs_chromium
 

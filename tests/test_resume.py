@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from pig_core.__main__ import main as program
-from pig_core.common.errors import RunError
-from pig_core.common.files import CHECKPOINT, UNFINISHED
-from pig_core.common.recorder import Session
-from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import load_model, load_tensors, save_session, save_tensors
-from pig_core.runs.replay import PICTURES, Replay
-from pig_core.runs.run import Run
+from pig_core.build import build_model
+from pig_core.checkpoint import load_model, load_tensors, save_session, save_tensors
+from pig_core.run import Run
+from pig_core.system import CHECKPOINT, UNFINISHED, RunError
+from pig_core.training import Session
+from pig_lab.replay import PICTURES, Replay
 
 from .conftest import TINY
 
@@ -31,13 +30,17 @@ OPTIONS = {
 }  # fmt: skip
 
 
+# python -m pig_core, with the moments of the training kept.
+WATCHED = "import sys; from pig_core.run import main; from pig_lab.replay import watch; main(sys.argv[1:], watch)"
+
+
 def options_of(recipe, data_dir, folder, *more):
     options = {**TINY, "recipe": recipe, **OPTIONS[recipe], "data_dir": data_dir, "save_dir": folder}
     return [*(f"--{name}={value}" for name, value in options.items()), *more]
 
 
 def start(*about):
-    line = [sys.executable, "-m", "pig_core", *options_of(*about)]
+    line = [sys.executable, "-c", WATCHED, *options_of(*about)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -12,20 +12,18 @@ import pandas as pd
 import pytest
 import torch
 
-from pig_core.common.errors import RunError
-from pig_core.common.files import CHECKPOINT
+from pig_core.build import build_model
+from pig_core.checkpoint import load_model, load_tensors, save_tensors
 from pig_core.config import Config, make_config
-from pig_core.data.videos import load_frames
+from pig_core.data import load_frames
 from pig_core.model import to_video
-from pig_core.report import figures as plots
-from pig_core.report.notebook import results_table
-from pig_core.report.results import COLUMNS, as_row, summary_table
-from pig_core.runs.build import build_model
-from pig_core.runs.checkpoint import load_model, load_tensors, save_tensors
-from pig_core.runs.folder import choose_folder, claim_folder
-from pig_core.runs.replay import Replay
-from pig_core.runs.run import Run
+from pig_core.run import Run, choose_folder, claim_folder
+from pig_core.system import CHECKPOINT, RunError
 from pig_core.tasks import TASKS
+from pig_lab.replay import Replay, watch
+from pig_lab.report import figures as plots
+from pig_lab.report.notebook import results_table
+from pig_lab.report.results import COLUMNS, as_row, summary_table
 
 from .conftest import TINY
 
@@ -35,8 +33,10 @@ LEFT_BEHIND = {
 }  # fmt: skip
 
 
-def finish(config, *until):
+def finish(config, *until, watched=True):
     run = Run.start(config)
+    if watched:
+        watch(run)
     for stage in (*until, None):
         run.train(stage)
     run.evaluate()
@@ -118,8 +118,9 @@ def test_reported_losses_are_those_of_the_videos(done):
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(done, tmp_path):
     # The second one stage by stage, and without anybody looking on.
-    again = finish(dataclasses.replace(done.config, save_dir=str(tmp_path / "again"), replay=0), "decoder", "vision")
-    assert again.replay is None
+    again = finish(
+        dataclasses.replace(done.config, save_dir=str(tmp_path / "again")), "decoder", "vision", watched=False
+    )
     assert not (again.folder / "replay.npz").exists()
     assert [p["stage"] for p in again.session.curves] == [p["stage"] for p in done.session.curves]
     first, second = (load_tensors(run.folder / CHECKPOINT)[0] for run in (done, again))
@@ -204,7 +205,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_kept(done):
 
 
 def test_unnamed_runs_get_folders_of_their_own(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr("pig_core.common.files.project_root", lambda: tmp_path)
+    monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     first = choose_folder(tiny())
     assert first == tmp_path / "reports" / "runs" / "spring_color" / "improved-s0"
     assert [claim_folder(tiny(), first).name for _ in range(3)] == ["improved-s0", "improved-s0-2", "improved-s0-3"]

@@ -6,12 +6,11 @@ import json
 import pytest
 import torch
 
-from pig_core.common.errors import DataError, RunError
-from pig_core.common.recorder import Session
-from pig_core.data.videos import ensure_file, load_frames
-from pig_core.runs.run import Run
+from pig_core.data import ensure_file, load_frames
+from pig_core.run import Run
 from pig_core.stages import vision_stage
-from pig_core.training import run_stage
+from pig_core.system import DataError, RunError
+from pig_core.training import Session, run_stage
 
 
 def test_a_bad_test_file_is_found_before_the_training(tiny, tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.common.errors import SimulationError
-from pig_core.data.simulate import simulate
-from pig_core.laws import Gravity, Spring
+from pig_core.data import simulate
+from pig_core.physics import Gravity, Spring
+from pig_core.system import SimulationError
 from pig_core.tasks import TASKS
 
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from pig_core.config import RECIPES, make_config
-from pig_core.report.results import load_results, results_folder
-from pig_core.studies.studies import CHANGES, STUDIES, study_results
+from pig_lab.report.results import load_results, results_folder
+from pig_lab.studies.studies import CHANGES, STUDIES, study_results
 
 from .test_sweep import checkout, snakemake  # noqa: F401 (a fixture)
 

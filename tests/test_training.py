@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pig_core.common.recorder import Session
-from pig_core.runs.run import Run
+from pig_core.run import Run
 from pig_core.stages import STAGES
-from pig_core.training import run_stage
+from pig_core.training import Session, run_stage
 
 # Operations whose result has to reach Python, or decides on a size, before anything else can be sent to a GPU.
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "unique_dim"}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.data.simulate import simulate
-from pig_core.evaluation.constants import estimate
-from pig_core.runs.trained import open_task
+from pig_core.data import simulate
 from pig_core.state import path_through
 from pig_core.tasks import TASKS
+from pig_lab.estimate import estimate
+from pig_lab.trained import open_task
 
 NOISE = 0.05  # pixels
 

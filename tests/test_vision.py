@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pig_core.build import build_model
 from pig_core.decoder import TemplateDecoder, bilinear_weights, placement_exact, placement_released
 from pig_core.encoder import CenterOfMass, double_size
-from pig_core.runs.build import build_model
 
 from .conftest import golden
 

@@ -6,10 +6,10 @@ import re
 import imageio.v3 as imageio
 import numpy as np
 
-from pig_core.measure.measure import measure
-from pig_core.measure.options import Options
-from pig_core.measure.results import DRAWN, PATH
-from pig_core.report import watching
+from pig_lab.measure.measure import measure
+from pig_lab.measure.options import Options
+from pig_lab.measure.results import DRAWN, PATH
+from pig_lab.report import watching
 
 from . import clips
 

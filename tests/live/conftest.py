@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.control.learn import pendulum_config
-from pig_core.control.pendulum import PENDULUM
-from pig_core.report import figures, live, overview, player, svg
-from pig_core.report.browser import once
-from pig_core.report.results import load_results
-from pig_core.runs.build import build_model
-from pig_core.runs.trained import Trained, open_task
+from pig_core.build import build_model
 from pig_core.tasks import TASKS
+from pig_lab.control.learn import pendulum_config
+from pig_lab.control.pendulum import PENDULUM
+from pig_lab.report import figures, live, overview, player, svg
+from pig_lab.report.browser import once
+from pig_lab.report.results import load_results
+from pig_lab.trained import Trained, open_task
 
 from ..browser import browser_tab
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.control.pendulum import Pendulum
 from pig_core.decoder import PLACEMENTS, bilinear_weights
-from pig_core.laws import LAWS
-from pig_core.report import live
-from pig_core.report.results import load_results
-from pig_core.report.whatif import WhatIf, ask, rollout_of
+from pig_core.physics import LAWS
 from pig_core.tasks import TASKS
+from pig_lab.control.pendulum import Pendulum
+from pig_lab.report import live
+from pig_lab.report.results import load_results
+from pig_lab.report.whatif import WhatIf, ask, rollout_of
 
 from ..browser import needs_chromium
 from .conftest import VIDEOS, panel

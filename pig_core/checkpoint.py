@@ -1,0 +1,175 @@
+"""Checkpoints: safetensors files that describe themselves and execute nothing when they are read."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .config import RETIRED, SHAPING, Config, differing, without_retired
+from .decoder import VariableFromNetwork
+from .model import PAIG
+from .system import ConfigError, RunError, replacing
+from .training import Session
+
+FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
+NUMBERED_STAGES = ("locality", "decoder", "vision", "dynamics", "joint")  # by their numbers in older files
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
+    """Write tensors and a JSON description into one file, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **about})}))
+
+
+def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Read a file written by :func:`save_tensors`, or only what it says about itself.
+
+    Raises:
+        RunError: if there is none, or it is damaged, or it is not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("pig_core", "{}"))
+            tensors = {} if only_about else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(f"there is no checkpoint {path}") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise RunError(f"checkpoint {path} is damaged or not a safetensors file ({error})") from error
+    if about.get("format") != FORMAT:
+        raise RunError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
+    if "config" not in about:
+        raise RunError(f"checkpoint {path} does not say which options made it")
+    return tensors, about
+
+
+def save_model(path: Path, model: PAIG, config: Config) -> None:
+    """Write the model's weights together with the options that made it."""
+    save_tensors(path, dict(model.state_dict()), {"config": dataclasses.asdict(config)})
+
+
+def save_small(path: Path, model: PAIG, config: Config) -> None:
+    """A checkpoint that draws and predicts the same with a tenth of the bytes: what is zero is left out.
+
+    ``model`` itself is simplified, too: see :meth:`VariableFromNetwork.simplify`.
+    """
+    for module in model.modules():
+        if isinstance(module, VariableFromNetwork):
+            module.simplify()
+    state = model.state_dict()
+    zeros = [name for name, tensor in state.items() if not tensor.any()]
+    kept = {name: tensor for name, tensor in state.items() if name not in zeros}
+    save_tensors(path, kept, {"config": dataclasses.asdict(config), "zeros": zeros})
+
+
+def saved_config(values: Mapping[str, object]) -> Config:
+    """The options that a run has written down, of this version or of an older one that did not have all of them.
+
+    Raises:
+        ConfigError: for an option that no version has had.
+    """
+    values = without_retired({name: value for name, value in values.items() if name != "replay"}, RETIRED)
+    if unknown := sorted(values.keys() - Config.__dataclass_fields__.keys()):
+        raise ConfigError(f"made by another version, with other options: {', '.join(unknown)}")
+    return Config(**{name: field.metadata["before"] for name, field in Config.__dataclass_fields__.items()} | values)
+
+
+def read_config(path: Path) -> Config:
+    """The options of the run that wrote a checkpoint.
+
+    Raises:
+        RunError: if the file is not a checkpoint, or one with options that this version does not know.
+    """
+    return _config_in(path, load_tensors(path, only_about=True)[1])
+
+
+def _config_in(path: Path, about: dict[str, object]) -> Config:
+    try:
+        return saved_config(about["config"])
+    except ConfigError as error:
+        raise RunError(f"checkpoint {path} cannot be used: {error}") from error
+
+
+def load_model(path: Path, model: PAIG, config: Config) -> str:
+    """Put the weights of a checkpoint into ``model``, which was built with ``config``.
+
+    A training may go on with other values of the options that keep the weights (``keeps_weights``); what it alone has,
+    such as another velocity's network, then stays as it was built.
+
+    Returns:
+        the options that changed, in words; empty if none did.
+    Raises:
+        RunError: if the checkpoint belongs to another task or another model.
+    """
+    tensors, about = load_tensors(path)
+    other = _config_in(path, about)
+    different = differing(config, other, "model")
+    trains_on = config.use_ckpt and not config.test_mode
+    free = {
+        name for name, field in Config.__dataclass_fields__.items() if field.metadata["keeps_weights"] and trains_on
+    }
+    if not free.issuperset(different):
+        raise RunError(f"checkpoint {path} is of another model: {_listed(different, config, other)}")
+    state, zeros = model.state_dict(), set(about.get("zeros", ()))
+    tensors |= {name: torch.zeros_like(tensor) for name, tensor in state.items() if name in zeros}
+    if different:
+        tensors = {name: tensors.get(name, tensor) for name, tensor in state.items()}
+    _load_weights(path, model, tensors)
+    return _listed(different, config, other)
+
+
+def _listed(names: list[str], ours: Config, theirs: Config) -> str:
+    return ", ".join(f"{name}={getattr(theirs, name)!r} (here {getattr(ours, name)!r})" for name in names)
+
+
+def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
+    state = model.state_dict()
+    wrong = [n for n in {*state, *tensors} if n not in state or n not in tensors or state[n].shape != tensors[n].shape]
+    if wrong:
+        raise RunError(f"checkpoint {path} does not fit the model: {', '.join(sorted(wrong))}")
+    if not all(torch.isfinite(t).all() for t in tensors.values()):
+        raise RunError(f"checkpoint {path} holds values that are not finite numbers")
+    model.load_state_dict(tensors)
+
+
+def save_session(path: Path, model: PAIG, config: Config, session: Session, videos: str = "") -> None:
+    """Write all that an interrupted training needs to go on bit for bit; ``videos`` names the file it learns from."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, memory in (session.optimizer or {}).items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in memory.items() if v is not None}
+    position = {name: value for name, value in vars(session).items() if name not in ("optimizer", "on_step")}
+    save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position, "videos": videos})
+
+
+def load_session(path: Path, model: PAIG, config: Config, videos: str = "") -> Session:
+    """Put an interrupted training's weights into ``model`` and return where it was.
+
+    Raises:
+        RunError: if what shapes the result is not what the training was started with (a task of one's own changed,
+            say, and with it the videos), or the file is damaged.
+    """
+    tensors, about = load_tensors(path)
+    other = _config_in(path, about)
+    changed = differing(config, other, *SHAPING)
+    if changed or "session" not in about:
+        raise RunError(f"{path} was left by a run with other options: {_listed(changed, config, other) or 'unknown'}")
+    if (left := about.get("videos") or videos) != videos:
+        raise RunError(f"{path} was left by a run on other videos, {left} (here {videos})")
+    position = dict(about["session"])
+    if "stage" in position:  # written when stages were numbers
+        position["finished"] = list(NUMBERED_STAGES[: position.pop("stage")])
+    weights, optimizer = {}, {}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition(".")
+        if part == "model":
+            weights[name] = tensor
+        else:
+            index, _, name = name.partition(".")
+            optimizer.setdefault(int(index), {})[name] = tensor
+    _load_weights(path, model, weights)
+    return Session(**position, optimizer=optimizer if position["step"] else None)

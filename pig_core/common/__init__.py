@@ -1,1 +1,0 @@
-"""What any program needs: errors, files, options, progress, the machine."""

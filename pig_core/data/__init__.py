@@ -1,1 +1,0 @@
-"""Making and reading videos."""

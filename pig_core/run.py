@@ -1,0 +1,355 @@
+"""One run from options to results: what it needs, what it does, and what it leaves behind.
+
+``python -m pig_core`` and ``notebooks/train.ipynb`` both are: ``Run.start``, ``train``, ``evaluate``, ``save``.
+"""
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import imageio.v3 as imageio
+import numpy as np
+import torch
+from torch import Tensor
+
+from .build import build_model
+from .checkpoint import load_model, load_session, save_model, save_session
+from .config import RETIRED, Config, make_config, parser_of, task_of
+from .data import data_path, load_actions, load_frames, load_positions
+from .evaluate import (
+    Evaluation,
+    evaluate_video,
+    input_steps,
+    judge,
+    losses_on,
+    panels,
+    template_sheet,
+    to_bytes,
+    to_picture,
+)
+from .model import PAIG, to_video
+from .stages import STAGES
+from .system import (
+    CHECKPOINT,
+    METRICS,
+    REPLAY,
+    UNFINISHED,
+    RunError,
+    choose_device,
+    commit,
+    keep_freed_memory,
+    provenance,
+    replacing,
+    runs_folder,
+    write_json,
+)
+from .tasks import Task
+from .training import Session, describe, train
+
+# The folder that a run owns: named or numbered, never one that holds something else.
+
+
+def choose_folder(config: Config) -> Path:
+    """The folder of this run, checked: a named one must not hold a run yet, an unnamed one gets a free number.
+
+    Raises:
+        RunError: if ``save_dir`` holds a run and neither ``overwrite`` nor a checkpoint option allows that, or if
+            there is nothing to resume.
+    """
+    default = runs_folder() / config.task / f"{config.recipe}-s{config.seed}"
+    folder = Path(config.save_dir) if config.save_dir else default
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"save_dir {folder} is a file, not a folder")
+    except OSError as error:
+        raise RunError(f"save_dir {folder} cannot be used: {error.strerror}") from error
+    if config.resume and not (folder / UNFINISHED).is_file():
+        raise RunError(f"there is nothing to resume in {folder}: no training was interrupted there")
+    if _may_hold_a_run(config) or not config.save_dir:  # for an unnamed one claim_folder finds a free number
+        return folder
+    held = [name for name in (METRICS, CHECKPOINT, UNFINISHED) if (folder / name).exists()]
+    if held:
+        hint = "go on with it by resume=True, " if UNFINISHED in held else ""
+        raise RunError(f"{folder} already holds a run ({held[0]}): {hint}choose another save_dir or set overwrite=True")
+    return folder
+
+
+def _may_hold_a_run(config: Config) -> bool:
+    return config.overwrite or config.resume or (config.use_ckpt and not config.ckpt_dir)
+
+
+def claim_folder(config: Config, folder: Path) -> Path:
+    """Make the folder; an unnamed run gets one that nobody had before, with a number behind its name if need be.
+
+    Raises:
+        RunError: if the folder cannot be made.
+    """
+    this_one = bool(config.save_dir) or _may_hold_a_run(config)
+    for number in itertools.count(1):
+        free = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            free.mkdir(parents=True, exist_ok=this_one)
+            return free
+        except FileExistsError:
+            if this_one:
+                raise RunError(f"save_dir {folder} is a file, not a folder") from None
+        except OSError as error:
+            raise RunError(f"cannot make the folder {free}: {error.strerror}") from error
+
+
+# The files the authors' users know: example pictures, an animation, templates and arrays.
+
+EXAMPLES = 5
+MAGNIFY = 4  # pixels per pixel in the pictures
+
+
+def comparison(evaluation: Evaluation, index: int) -> list[Tensor]:
+    """Prediction, truth and reconstruction of one sequence, (T, C, S, S) each; no prediction of the input frames."""
+    rows = panels(evaluation, index)
+    rows["prediction"][: input_steps(evaluation)] = 0.0
+    return [rows[name] for name in ("prediction", "truth", "reconstruction")]
+
+
+@torch.no_grad()
+def write_all(folder: Path, model: PAIG, evaluation: Evaluation) -> None:
+    """Write example0..4.jpg, rollout.gif, templates.jpg, outputs.npz and extra_outputs.npz into ``folder``."""
+    for i in range(min(EXAMPLES, len(evaluation.video))):
+        strips = [torch.cat([*row], -1) for row in comparison(evaluation, i)]
+        with replacing(folder / f"example{i}.jpg") as path:
+            imageio.imwrite(path, to_picture(torch.cat(strips, -2), MAGNIFY), quality=95)
+    with replacing(folder / "templates.jpg") as path:
+        imageio.imwrite(path, to_picture(template_sheet(model), MAGNIFY), quality=95)
+    side_by_side = torch.cat(comparison(evaluation, 0), -1)  # (T, C, S, 3 S)
+    with replacing(folder / "rollout.gif") as path:
+        imageio.imwrite(path, to_picture(side_by_side, MAGNIFY), duration=150, loop=0)
+    output = evaluation.output
+    _write_npz(
+        folder / "outputs.npz",
+        input=to_bytes(evaluation.video), recons=to_bytes(output.recons), prediction=to_bytes(output.prediction),
+        positions=output.positions.numpy(), rollout=output.rollout.numpy(), rollout_vel=output.rollout_vel.numpy(),
+    )  # fmt: skip
+    contents, templates, background = (tensor.cpu().numpy() for tensor in model.appearance())
+    _write_npz(
+        folder / "extra_outputs.npz", templates=templates, contents=contents, background=background,
+        masks=output.masks.half().numpy(), all_positions=evaluation.positions, all_rollouts=evaluation.rollout,
+    )  # fmt: skip
+
+
+def _write_npz(path: Path, **arrays: np.ndarray) -> None:
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+BACKGROUND_FRAMES = 300  # frames the background is estimated from
+
+
+class Observer:
+    """Base of what is told about a training while it goes on; add one to :attr:`Run.observers`."""
+
+    def stepped(self, stage: str, step: int, steps: int, prepare: Callable[[], None]) -> None:
+        """After step ``step`` of the ``steps`` of a stage; ``prepare`` makes the model fit to be looked at."""
+
+    def paused(self, run: "Run", stage_ended: bool) -> None:
+        """Before a checkpoint is written, at the end of an epoch or of a stage."""
+
+
+@dataclass
+class Run:
+    """A run in progress. Make it with :meth:`start`."""
+
+    config: Config
+    task: Task
+    folder: Path
+    model: PAIG
+    frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
+    actions: Tensor | None  # what acts from outside in it, (N, L+P, A), on the model's device
+    held_out: dict[str, tuple[Tensor, Tensor | None]]  # "valid" and "test" video, uint8 (N, T, H, W, 3), and actions
+    session: Session = field(default_factory=Session)  # how far training has come, with its curves
+    observers: list[Observer] = field(default_factory=list)  # told about every step and every pause
+    commit: str = "unknown"  # of the checkout when the run started
+    metrics: dict[str, object] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+
+    @classmethod
+    def start(cls, config: Config, task: Task | None = None) -> Self:
+        """Check everything that can go wrong, claim the folder, load (or simulate) the data, build the model.
+
+        Args:
+            task: a task of your own, the one that ``config`` was made for; None: the catalogue's.
+        Raises:
+            ConfigError, RunError, DataError: before anything is written, with one sentence on what to change.
+        """
+        task = task_of(config, task)
+        keep_freed_memory()
+        device = choose_device(config.device)
+        torch.manual_seed(config.seed)
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False  # positions are measured to a hundredth of a pixel
+        folder = choose_folder(config)
+        source = _checkpoint_to_start_from(config, folder)
+        lengths = {"valid": task.train_length, "test": task.test_length}
+        held_out = {
+            split: (load_frames(config, split, length, task), load_actions(config, split, length, task))
+            for split, length in lengths.items()
+        }
+        frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps].to(device)
+        actions = load_actions(config, "train", task.train_length, task)
+        actions = None if actions is None else actions[:, : task.seen_steps].to(device)
+        print(f"data: {len(frames)} training videos of {config.task}", flush=True)
+        model = build_model(config, task, estimate_background(config, frames)).to(device)
+        changed = load_model(source, model, config) if source else ""
+        run = cls(config, task, claim_folder(config, folder), model, frames, actions, held_out, commit=commit())
+        if config.resume:
+            run.session = load_session(folder / UNFINISHED, model, config, run._videos)
+        run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
+        if changed:
+            run._say(f"training goes on with other options than those of {source}: {changed}")
+        for name in ("datapoints", "batch_size") if config.epochs else ("datapoints",):
+            if (asked := getattr(config, name)) > len(frames):
+                run._say(f"{name} is {asked}, but there are {len(frames)} training videos: all of them are used")
+        return run
+
+    @property
+    def _videos(self) -> str:
+        """The data file's name, which tells a task from its other forms."""
+        return data_path(self.config, self.task.train_length, self.task).name
+
+    def train(self, until: str | None = None) -> Session:
+        """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind.
+
+        Args:
+            until: the stage to stop after; the next call goes on. None: train to the end.
+        Raises:
+            RunError: if there is no such stage.
+        """
+        if until is not None and until not in STAGES:
+            raise RunError(f"there is no stage {until!r}; stages are {', '.join(STAGES)}")
+        if not self.config.test_mode:
+            if not self.config.resume and not self.session.finished:
+                # What an earlier run left must not be taken for results of this one.
+                for name in (METRICS, UNFINISHED, REPLAY):
+                    (self.folder / name).unlink(missing_ok=True)
+            self.session.on_step = self._stepped
+            stages = list(STAGES)[: 1 + list(STAGES).index(until) if until else None]
+            train(self.model, self.config, self.frames, self.actions, self.session, self._pause, stages)
+            upto = f", up to and with the stage {until}" if until else ""
+            self._log(f"trained on {len(self.frames)} sequences in {self.session.seconds:.1f} s{upto}")
+            save_model(self.folder / CHECKPOINT, self.model, self.config)
+        return self.session
+
+    def _stepped(self, stage: str, step: int, steps: int, look: Callable[[], None]) -> None:
+        for observer in self.observers:
+            observer.stepped(stage, step, steps, look)
+
+    def evaluate(self) -> dict[str, object]:
+        """Evaluate on the long test file and gather ``metrics.json``'s content."""
+        config, task = self.config, self.task
+        frames, actions = self.held_out["test"]
+        truth = load_positions(config, "test", task.test_length, task)
+        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions, config.ssim_sequences)
+        judged = judge(self.evaluation.metrics, self.model.physics.values(), task)
+        self.metrics = {
+            "task": config.task,
+            "recipe": config.recipe,
+            "seed": config.seed,
+            **judged,
+            "steps": {point["stage"]: point["step"] + 1 for point in self.session.curves},
+            "train_seconds": self.session.seconds,
+            **provenance(next(self.model.parameters()).device),
+            "commit": self.commit,
+            "train_sequences": len(self.frames),
+            "config": dataclasses.asdict(config),
+        }
+        self._log_losses("test", self.evaluation.metrics)
+        return self.metrics
+
+    def save(self) -> Path:
+        """Write everything a run leaves behind under the authors' names; ``metrics.json`` last: it marks the end.
+
+        In ``test_mode`` the numbers go to ``test_metrics.json``: those of the training stay as they are.
+        """
+        if self.evaluation is None:
+            raise RunError("nothing to save yet: call evaluate() first")
+        write_all(self.folder, self.model, self.evaluation)
+        if self.config.test_mode:
+            write_json(self.folder / "test_metrics.json", self.metrics)
+            return self.folder
+        write_json(self.folder / "curves.json", self.session.curves)
+        write_json(self.folder / METRICS, self.metrics)
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
+        return self.folder
+
+    def _pause(self, session: Session, epoch: int | None) -> None:
+        """At an epoch's end evaluate on the validation split, there and between stages save, where that is due."""
+        config = self.config
+        if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
+            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, *self.held_out["valid"]))
+        if epoch is None or epoch % config.save_every_n_epochs == 0:
+            for observer in self.observers:  # first: what they have more than the session is left out on resuming
+                observer.paused(self, epoch is None)
+            save_model(self.folder / CHECKPOINT, self.model, config)
+            save_session(self.folder / UNFINISHED, self.model, config, session, self._videos)
+
+    def _log_losses(self, when: str, metrics: dict[str, object]) -> None:
+        names = ("recons_loss", "pred_loss", "extrap_loss")
+        losses = "  ".join(f"eval_{name}: {metrics[name]:.4f}" for name in names if name in metrics)
+        self._log(f"{when}  {losses}  {describe(self.model.physics.values())}")
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)
+        self._log(line)
+
+    def _log(self, line: str) -> None:
+        try:
+            with (self.folder / "log.txt").open("a") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder / 'log.txt'}: {error.strerror}") from error
+
+
+def _checkpoint_to_start_from(config: Config, folder: Path) -> Path | None:
+    """The checkpoint that the options ask for, checked; None where they ask for none."""
+    if config.test_mode and not config.use_ckpt:
+        raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
+    if not config.use_ckpt:
+        return None
+    if not config.test_mode and not config.epochs:
+        raise RunError("training goes on from a checkpoint with the joint stage: set epochs, or test_mode=True")
+    path = (Path(config.ckpt_dir) if config.ckpt_dir else folder) / CHECKPOINT
+    if not path.is_file():
+        raise RunError(f"there is no checkpoint {path}: set ckpt_dir to the folder of a finished run")
+    return path
+
+
+def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
+    """What the picture shows where nothing moves, (C, S, S) in [0, 1], from random training frames."""
+    if config.background_init == "network":
+        return None
+    flat = frames.flatten(0, 1)
+    index = torch.randperm(len(flat), generator=torch.Generator().manual_seed(config.seed))[:BACKGROUND_FRAMES]
+    images = to_video(flat[index.to(flat.device)], config.color)
+    return images.median(0).values if config.background_init == "median_frame" else images.mean(0)
+
+
+def main(arguments: list[str], observe: Callable[["Run"], object] = lambda run: None) -> None:
+    """Train one run, evaluate it, save it: every option of :class:`pig_core.config.Config` is one here.
+
+    Args:
+        observe: called with the run before it trains, to add an observer.
+    """
+    about = "Defaults are those of the recipe improved; some tasks have others (RECIPES in pig_core/config.py)."
+    parser = parser_of(Config, "python -m pig_core", f"{__doc__} {about}", RETIRED)
+    config = make_config(
+        **{name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    )
+    run = Run.start(config)
+    observe(run)
+    run.train()
+    metrics = run.evaluate()
+    losses = {name: metrics[name] for name in ("recons_loss", "pred_loss", "extrap_loss")}
+    print(describe({**losses, **metrics["learned"]}))
+    print(f"results: {run.save()}")

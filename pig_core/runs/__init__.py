@@ -1,1 +1,0 @@
-"""A run, and what it leaves behind."""

@@ -1,0 +1,271 @@
+"""Errors a person can act on: one sentence that says what was wrong and what is allowed."""
+
+import ctypes
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Self
+
+import psutil
+import torch
+from tqdm.auto import tqdm
+
+
+class PigError(Exception):
+    """Base of every error whose message alone tells the user what to change."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: show the sentence in a notebook instead of a page of stack frames."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ConfigError(PigError, ValueError):
+    """An option has an unknown name or a value that is not allowed."""
+
+
+class SimulationError(PigError, ValueError):
+    """The task's conditions cannot be met, e.g. a spring that is longer than the image."""
+
+
+class DataError(PigError):
+    """A data file is missing, damaged or of the wrong shape or type."""
+
+
+class RunError(PigError):
+    """A run cannot start or its results cannot be written or read."""
+
+
+def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
+    """Call a program; returns its exit status: 0, or 2 after one sentence on what was wrong."""
+    try:
+        main(*arguments)
+    except (PigError, OSError) as error:  # a full disk says in one sentence, too, what is wrong
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+# Files that are either complete or not there: written beside their place, then renamed into it.
+
+# What a run keeps in its folder; the rest has the authors' names.
+CHECKPOINT = "checkpoint.safetensors"
+UNFINISHED = "unfinished.safetensors"  # a training that can be resumed; gone when the run is complete
+METRICS = "metrics.json"
+REPLAY = "replay.npz"  # moments of the training as small pictures
+
+
+def project_root() -> Path:
+    """The checkout this package belongs to, or the current folder if it was installed without one."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").is_file() else Path.cwd()
+
+
+def data_folder() -> Path:
+    """Where data files are simulated, and those of the authors may be put."""
+    return project_root() / "data" / "datasets"
+
+
+def runs_folder() -> Path:
+    """Where runs without a folder of their own are kept: ``<task>/<recipe>-s<seed>``."""
+    return project_root() / "reports" / "runs"
+
+
+def results_folder() -> Path:
+    """Where the results that come with the project are."""
+    return project_root() / "reports" / "results"
+
+
+def weights_folder() -> Path:
+    """Where the weights that come with the project are: ``<task>.safetensors``."""
+    return results_folder() / "weights"
+
+
+def replays_folder() -> Path:
+    """Where the replays that come with the project are: ``<task>-<recipe>-s<seed>.npz``."""
+    return results_folder() / "replays"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder; renamed to ``path`` if the block succeeds, removed if it fails.
+
+    Raises:
+        RunError: if the file system refuses (no space, no permission); what was at ``path`` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # a power cut must not leave a name without its bytes
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            pass  # the folder itself cannot be reached; the first error says so
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as indented JSON, atomically. NaN and infinity, which JSON does not know, become null."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# The machine: which device computes, how memory is kept, and where a result comes from.
+
+# Parameters of glibc's mallopt (malloc.h).
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to run on; "auto" is a CUDA GPU if there is one, else the CPU.
+
+    Raises:
+        RunError: if a GPU is asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RunError("device is cuda, but PyTorch finds no GPU here: set device to auto or cpu")
+    return torch.device(name)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc not to give freed memory back to the system, and PyTorch to ask for pages of 2 MB; Linux only.
+
+    Training frees and asks for the same large blocks in every step. Otherwise each of them is a new mapping whose
+    pages the system has to fill with zeros first, which can take more than half of a step on a CPU. Results do not
+    change. Call it before the first large tensor is made.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by PyTorch once, at its first large tensor
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(_MMAP_MAX, 0)
+    mallopt(_TRIM_THRESHOLD, -1)
+    mallopt(_TOP_PAD, 64 << 20)
+
+
+def provenance(device: torch.device) -> dict[str, object]:
+    """Where a result was computed: device and versions."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{_processor()}, {torch.get_num_threads()} threads"
+    return {"device": f"{device.type}: {name}", "versions": _versions()}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    try:
+        own = version("pig-core")
+    except PackageNotFoundError:
+        own = "not installed"
+    return {"pig_core": own, "python": platform.python_version(), "torch": torch.__version__, "system": sys.platform}
+
+
+def commit() -> str:
+    """The checkout's commit, with "+changes" if the code differs from it; "unknown" without git."""
+    root = project_root()
+    try:
+        head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            ["git", "-C", root, "status", "--porcelain", "--untracked-files=no", "pig_core", "notebooks"],
+            capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    if head.returncode:
+        return "unknown"
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
+# Progress of a loop: one live bar where a person watches, a line every N steps where a log is kept.
+
+# Programs that execute notebooks without a person in front of them.
+EXECUTORS = ("papermill", "nbconvert", "nbclient", "pytest", "snakemake")
+
+
+def person_watches() -> bool:
+    """True in a terminal and in a live notebook, False under papermill, in a pipe or in a log file."""
+    if "ipykernel" not in sys.modules:
+        return sys.stderr.isatty()
+    parent = psutil.Process().parent()
+    try:
+        command = parent.cmdline() if parent else []
+    except psutil.Error:
+        command = []
+    return not any(name in part for part in command for name in EXECUTORS)
+
+
+class Progress:
+    """Counts the steps of a loop; use as a context manager.
+
+    Args:
+        name: of the loop, shown in front.
+        total: number of steps.
+        interval: steps between lines where nobody watches.
+        start: steps done already (a resumed run).
+    """
+
+    def __init__(self, name: str, total: int, interval: int, start: int = 0):
+        self.name, self.total, self.interval = name, total, interval
+        self.done, self.started = start, time.perf_counter()
+        self.bar = tqdm(total=total, initial=start, desc=name, leave=True) if person_watches() else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if self.bar is not None:
+            if error is None:
+                self.bar.total = self.bar.n  # a loop that was left early has not failed, as a red bar would say
+            self.bar.close()
+
+    def due(self) -> bool:
+        """Whether the step now to be counted ends with something to show."""
+        step = self.done + 1
+        return step % (10 if self.bar is not None else self.interval) == 0 or step in (1, self.total)
+
+    def advance(self, text: str = "") -> None:
+        """Count one step; ``text`` says how things stand, where :meth:`due` asked for it."""
+        show = self.due()
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update()
+            if text:
+                self.bar.set_postfix_str(text, refresh=False)
+        elif show:
+            seconds = time.perf_counter() - self.started
+            print(f"{self.name:9} step {self.done:5d}/{self.total}  {text}  {seconds:6.1f} s", flush=True)

@@ -1,0 +1,231 @@
+"""Episodes: what is seen becomes a state, the state a plan, the first torque of the plan acts; many side by side."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pig_core.model import PAIG, to_video
+from pig_core.physics import Dynamics
+from pig_core.state import State, gauss_newton
+from pig_core.system import ConfigError, Progress
+
+from .environment import MAX_TORQUE, STEPS, Pendulums
+from .pendulum import Pendulum
+from .planner import Plan, Planner, cost
+
+WAIT = 3  # frames without a torque at the start, until there are enough to estimate a speed: L - 1
+WEIGHED = tuple(range(8, 20, 3))  # frames after which gravity is estimated on the way to the last estimate
+PRIOR = 0.01  # radians: how far off an angle has to be to count as much as gravity that is off by a factor of e
+HELD_STEPS, HELD_DEGREES = 50, 5.0  # a goal is held if the angle is that near throughout the last so many frames
+GUESSES = (0.35, 0.6, 1.0, 1.6, 2.5)  # times the gravity believed so far: where its estimate starts
+
+
+class Driver(Protocol):
+    """Who says in which state an episode is, and by which physics to plan."""
+
+    physics: Dynamics
+
+    def watch(self, pendulums: Pendulums) -> None:
+        """A frame has come."""
+
+    def acted(self, torques: Tensor) -> None:
+        """Torques (E,) act until the next frame."""
+
+    def state(self) -> State:
+        """Position and velocity, (E, 1, D) each, now."""
+
+
+class TrueState:
+    """Is told the environment's state, and plans with the physics that is handed in.
+
+    Args:
+        later: the physics to plan with once it has seen ``after`` frames; None: the same as before.
+    """
+
+    def __init__(self, physics: Pendulum, later: Pendulum | None = None, after: int = WEIGHED[0]):
+        self.physics, self.later, self.after, self.seen = physics, later, after, 0
+
+    def watch(self, pendulums: Pendulums) -> None:
+        self.states = torch.from_numpy(pendulums.states).float()
+        self.seen += 1
+        if self.later is not None and self.seen == self.after:
+            self.physics = self.later
+
+    def acted(self, torques: Tensor) -> None:
+        pass
+
+    def state(self) -> State:
+        return self.states[:, :1, None], self.states[:, 1:, None]
+
+
+class Pixels:
+    """Sees frames and knows its own torques, nothing else.
+
+    Args:
+        physics: to plan with; None: as the model has learned it.
+        weigh_after: frames after which gravity is estimated for the last time, of each episode by itself, after first
+            estimates on the way there; 0: never.
+    """
+
+    def __init__(self, model: PAIG, physics: Dynamics | None = None, weigh_after: int = 0):
+        self.model, self.physics, self.weigh_after = model, physics or model.physics, weigh_after
+        self.believed = self.physics  # before any frame was seen
+        self.positions: list[Tensor] = []  # (E, 1, 2) of each frame so far, pixels
+        self.torques: list[Tensor] = []  # (E, 1)
+        self.weighed: np.ndarray | None = None  # (E,) the gravity that was estimated
+
+    @torch.no_grad()
+    def watch(self, pendulums: Pendulums) -> None:
+        frames = to_video(torch.from_numpy(pendulums.frames()))
+        self.positions.append(self.model.encode_frames(frames)[0])
+        seen = len(self.positions)
+        if seen == self.weigh_after or (seen < self.weigh_after and seen in WEIGHED):
+            gravity = estimate_gravity(self.believed, torch.stack(self.positions, 1), torch.stack(self.torques, 1))
+            self.physics, self.weighed = self.believed.given(g=gravity[:, None, None]), gravity.numpy()
+
+    def acted(self, torques: Tensor) -> None:
+        self.torques.append(torques[:, None])
+
+    @torch.no_grad()
+    def state(self) -> State:
+        last = self.model.input_steps
+        positions, torques = torch.stack(self.positions[-last:], 1), torch.stack(self.torques[1 - last :], 1)
+        return self.model.velocity(self.physics.coordinates(positions), self.physics, torques)
+
+
+@dataclass
+class Episodes:
+    """What happened in E episodes of T frames."""
+
+    states: np.ndarray  # (E, T + 1, 2) true angles and angular speeds
+    torques: np.ndarray  # (E, T)
+    rewards: np.ndarray  # (E, T)
+    goal: float  # radians from upright
+    plan_milliseconds: float = math.nan  # of the CPU, a step of one episode, planned by itself
+    plans: list[Plan] = field(default_factory=list)  # of every frame, if they were to be kept
+    gravity: np.ndarray | None = None  # (E,) estimated on the way, m/s^2
+
+    @property
+    def returns(self) -> np.ndarray:
+        """Sums of rewards, (E,)."""
+        return self.rewards.sum(1)
+
+    @property
+    def off(self) -> np.ndarray:
+        """Distances from the goal at each frame, degrees, (E, T + 1)."""
+        return np.degrees(np.abs(np.mod(self.states[..., 0] - self.goal + np.pi, 2 * np.pi) - np.pi))
+
+    @property
+    def off_at_end(self) -> np.ndarray:
+        """The mean of these distances over the last frames, (E,)."""
+        return self.off[:, -HELD_STEPS:].mean(1)
+
+    @property
+    def held(self) -> np.ndarray:
+        """Whether the goal was held at the end, (E,)."""
+        return self.off[:, -HELD_STEPS:].max(1) <= HELD_DEGREES
+
+
+def checked_goal(degrees: float) -> float:
+    """A goal in radians.
+
+    Raises:
+        ConfigError: for what is not a finite number of degrees.
+    """
+    if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not math.isfinite(degrees):
+        raise ConfigError(f"goal must be a number of degrees from upright, e.g. 0, -20 or 180, got {degrees!r}")
+    return math.radians(degrees)
+
+
+def play(
+    pendulums: Pendulums,
+    seeds: Sequence[int],
+    driver: Driver,
+    planner: Planner | None,
+    degrees: float = 0.0,
+    steps: int = STEPS,
+    keep_plans: bool = False,
+    name: str = "episodes",
+) -> Episodes:
+    """Play one episode from each reset seed, all at a time.
+
+    Args:
+        planner: None: torques at random, the same for the same seed.
+        degrees: the goal, from upright; rewards are the environment's with the distance from this goal.
+    """
+    goal = checked_goal(degrees)
+    states, torques = [pendulums.reset(seeds)], []
+    planning = (planner or Planner()).start(seeds)
+    goals = torch.full((len(seeds),), goal)
+    plans, rngs, planned = [], [np.random.default_rng([17, int(seed)]) for seed in seeds], 0.0
+    with Progress(name, steps, interval=50) as progress:
+        for t in range(steps):
+            if planner is None:
+                torque = torch.tensor([rng.uniform(-MAX_TORQUE, MAX_TORQUE) for rng in rngs])
+            else:
+                driver.watch(pendulums)
+                if t < WAIT:
+                    planning.skip()
+                    torque = torch.zeros(len(seeds))
+                else:
+                    started = time.process_time()
+                    plan = planning.step(*driver.state(), driver.physics, goals)
+                    planned += time.process_time() - started
+                    torque = plan.torques[:, 0, 0]
+                    plans += [plan] if keep_plans else []
+                driver.acted(torque)
+            pendulums.step(torque.numpy())
+            torques.append(torque.numpy())
+            states.append(pendulums.states)
+            progress.advance()
+    states, torques = np.stack(states, 1), np.stack(torques, 1)
+    reward = -cost(*(torch.from_numpy(x) for x in (states[:, :-1, 0], states[:, :-1, 1], torques)), torch.tensor(goal))
+    each = 1e3 * planned / max(1, steps - WAIT)
+    return Episodes(
+        states,
+        torques,
+        reward.numpy(),
+        goal,
+        each if len(seeds) == 1 else math.nan,
+        plans,
+        getattr(driver, "weighed", None),
+    )
+
+
+@torch.no_grad()
+def estimate_gravity(physics: Pendulum, positions: Tensor, torques: Tensor) -> Tensor:
+    """Gravity (E,), m/s^2, and with it the starts of E episodes, that fit their frames best.
+
+    Where the frames say nothing, such as upright at rest, it stays near what was believed.
+
+    Args:
+        physics: with the gravity believed so far.
+        positions: (E, T, 1, 2), pixels, and torques (E, T - 1, 1).
+    """
+    angles = physics.coordinates(positions)[..., 0, 0].double()  # (E, T)
+    e, frames, pushed, dt = len(angles), angles.shape[1], torques.double(), physics.dt
+
+    def path(unknown: Tensor) -> Tensor:
+        """Angles (B, T) of starts and logarithms of gravity, (B, 3), and, last, what speaks for those believed."""
+        angle, step, log = (x[:, None, None] for x in unknown.unbind(1))
+        law, acts = physics.given(g=log.exp()).double(), pushed.repeat_interleave(len(unknown) // e, 0)
+        rolled, _ = law.rollout(angle, step / dt, frames - 1, acts)
+        return torch.cat([angle, rolled[..., 0], PRIOR * log], 1)[..., 0]
+
+    found, errors = [], []
+    believed = physics.value("g").double().flatten().expand(e)
+    wanted = torch.cat([angles, PRIOR * believed.log()[:, None]], 1)
+    for factor in GUESSES:
+        start = torch.stack([angles[:, 0], angles[:, 1] - angles[:, 0], (factor * believed).log()], 1)
+        unknown = gauss_newton(path, wanted, start, 12, 1e-4, 1e-9)
+        error = (path(unknown) - wanted).square().sum(1)
+        found.append(unknown[:, 2].exp())
+        errors.append(torch.where(error.isfinite(), error, torch.inf))
+    best = torch.stack(errors).argmin(0, keepdim=True)
+    return torch.stack(found).gather(0, best)[0].float()

@@ -1,0 +1,123 @@
+"""What may be asked of a measurement, checked before anything is read."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pig_core.config import hint
+from pig_core.system import ConfigError, runs_folder
+
+from .law import LAWS
+
+AUTO = "auto"
+
+
+def _option(help: str, default: object = None, kind: type = str, least: float | None = None):
+    return dataclasses.field(default=default, metadata={"help": help, "kind": kind, "least": least})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a measurement; all but the clip may be left out.
+
+    Raises:
+        ConfigError: that says what is allowed.
+    """
+
+    video: str = _option("the clip: a file that FFmpeg reads, or a folder of pictures")
+    objects: int = _option("how many objects to follow", 1, int, 1)
+    law: str = _option(f"the law of motion ({', '.join(LAWS)}), or auto: the best of all is chosen", AUTO)
+    start: float | None = _option("seconds; empty: found", kind=float, least=0)
+    end: float | None = _option("seconds; empty: found", kind=float, least=0)
+    crop: str | None = _option("the part of the picture to look at: left,top,width,height in pixels")
+    at: str | None = _option("the object to follow, if another one was found: seconds,x,y in pixels")
+    px_per_m: float | None = _option("pixels a metre", kind=float, least=0)
+    known: str | None = _option(
+        "a constant of the law that is known in metres and seconds, e.g. g=9.81: gives the scale"
+    )
+    fps: float | None = _option("frames a second, in the place of the file's time stamps", kind=float, least=0)
+    save_dir: str | None = _option("folder of the results; empty: reports/runs/measure/<name of the clip>")
+    seed: int = _option("kept with the results; nothing here is random", 0, int, 0)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, kind, least = getattr(self, field.name), field.metadata["kind"], field.metadata["least"]
+            if value is None and field.default is None:
+                if field.name == "video":
+                    raise ConfigError("which clip? Set video to a file or a folder of pictures")
+                continue
+            if kind is float and type(value) is int:
+                value = float(value)
+                object.__setattr__(self, field.name, value)
+            if type(value) is not kind or (kind is float and not math.isfinite(value)):
+                article = {int: "a whole number", float: "a number", str: "a text"}[kind]
+                raise ConfigError(f"{field.name} must be {article}, got {value!r}")
+            if least is not None and (
+                value < least or (kind is float and field.name in ("px_per_m", "fps") and not value)
+            ):
+                raise ConfigError(f"{field.name} must be above {least:g}, got {value!r}" if kind is float else
+                                  f"{field.name} must be at least {least:g}, got {value!r}")  # fmt: skip
+        if self.law != AUTO and self.law not in LAWS:
+            allowed = [AUTO, *LAWS]
+            raise ConfigError(f"there is no law {self.law!r}; allowed: {', '.join(allowed)}{hint(self.law, allowed)}")
+        if self.law != AUTO and not LAWS[self.law].suits(self.objects):
+            raise ConfigError(
+                f"the law {self.law} is about {LAWS[self.law].objects or 'two or more'} objects, "
+                f"got objects={self.objects}"
+            )
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ConfigError(f"end must be after start, got start={self.start:g}, end={self.end:g}")
+        if self.known and self.px_per_m:
+            raise ConfigError("px_per_m and known both say what the scale is: leave one of them out")
+        self.known_constant()
+        self.crop_box()
+        self.pointed()
+
+    def known_constant(self) -> tuple[str, float] | None:
+        """Name and value of the constant that is known.
+
+        Raises:
+            ConfigError: if it is not written so, or no constant of the law that gives a scale.
+        """
+        if self.known is None:
+            return None
+        name, equals, text = (part.strip() for part in self.known.partition("="))
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (name and equals and math.isfinite(value) and value):
+            raise ConfigError(f"known is written name=value, e.g. g=9.81, got {self.known!r}")
+        if self.law != AUTO:
+            constants = LAWS[self.law].constants
+            scaling = [other for other, about in constants.items() if about.length_power]
+            if name not in scaling:
+                raise ConfigError(
+                    f"known must be a constant of {self.law} that a length enters: {', '.join(scaling)}, got {name!r}"
+                )
+        return name, value
+
+    def crop_box(self) -> tuple[int, int, int, int] | None:
+        """Left, top, width and height; None: the whole picture."""
+        if self.crop is None:
+            return None
+        try:
+            left, top, width, height = (int(part) for part in self.crop.split(","))
+        except ValueError:
+            raise ConfigError(f"crop is written left,top,width,height in whole pixels, got {self.crop!r}") from None
+        return left, top, width, height
+
+    def pointed(self) -> tuple[float, float, float] | None:
+        """Seconds, x and y of the object that is meant; None: it is found."""
+        if self.at is None:
+            return None
+        try:
+            time, x, y = (float(part) for part in self.at.split(","))
+        except ValueError:
+            raise ConfigError(f"at is written seconds,x,y with x and y in pixels, got {self.at!r}") from None
+        return time, x, y
+
+    def folder(self) -> Path:
+        """Where the results go."""
+        return Path(self.save_dir) if self.save_dir else runs_folder() / "measure" / (Path(self.video).stem or "clip")

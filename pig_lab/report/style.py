@@ -1,0 +1,74 @@
+"""One look for all figures: labelled axes, colours that a colour-blind reader can tell apart, pictures in a grid."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from IPython import get_ipython
+from matplotlib.figure import Figure
+from matplotlib_inline.config import InlineBackend
+from torch import Tensor
+
+from pig_core.evaluate import to_picture
+
+from ..report import svg
+from .labels import SMALLEST
+
+PALETTE = sns.color_palette("colorblind")
+LOSS_LABEL = "squared error per frame"
+PART_COLORS = {"input": "#0072b2", "predicted": "#009e73", "extrapolated": "#d55e00"}  # as in browser/panels.css
+
+
+def use_style() -> None:
+    """One look for all figures: a thin grid on whatever the page's background is; in a notebook drawn as SVG."""
+    sizes = {
+        "figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11,
+        "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9,
+    }  # fmt: skip
+    # Nearly white, and so drawn in the colour of the page: lines do not run through the words of a legend.
+    looks = {"axes.spines.top": False, "axes.spines.right": False, "legend.facecolor": "#fefefe"}
+    sns.set_theme(style="whitegrid", palette="colorblind", rc={**sizes, **looks})
+    if shell := get_ipython():
+        InlineBackend.instance(parent=shell).figure_formats = set()
+        shell.display_formatter.formatters["text/html"].for_type(Figure, svg.html)
+
+
+def evenly(first: int, length: int, n: int) -> np.ndarray:
+    """At most ``n`` evenly spaced frames from ``first`` to the last of ``length``."""
+    return np.unique(np.linspace(first, length - 1, n).round().astype(int))
+
+
+def show_image(ax: plt.Axes, image: Tensor) -> None:
+    """Show an image (C, S, S) in [0, 1]."""
+    ax.imshow(to_picture(image), interpolation="none")  # every pixel as it is, whatever the size of the figure
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+
+
+def image_grid(
+    rows: Mapping[str, Sequence[Tensor | None]], titles: Sequence[str], size: float = 1.0, title: str = ""
+) -> tuple[Figure, np.ndarray]:
+    """Named rows of images (C, S, S) under common titles, ``size`` inches each; None leaves a place empty.
+
+    Args:
+        title: of the whole; on the left, where a window that shows only a part of it begins.
+    Returns:
+        the figure and its axes, (rows, columns), to draw on.
+    """
+    figure, axes = plt.subplots(
+        len(rows), len(titles), figsize=(size * len(titles) + 1.0, 1.05 * size * len(rows) + 0.2), squeeze=False
+    )
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        for ax, image in zip(line, images, strict=True):
+            if image is None:
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
+            else:
+                show_image(ax, image)
+    for ax, above in zip(axes[0], titles, strict=True):
+        ax.set_title(above, fontsize=SMALLEST)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=SMALLEST + 2)
+    return figure, axes

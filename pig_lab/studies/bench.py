@@ -1,0 +1,229 @@
+"""What everything costs, measured on one machine: ``make bench``; some parts: ``python -m pig_core bench step data``.
+
+Steps are repeated in processes of their own: median, smallest and largest. All is written to
+``reports/results/benchmarks/<part>.json`` and shown in the report. Nothing here is a test: times depend on the machine,
+only ratios within one file carry over to another one. The other parts (``tracker``, ``noise``, ``late``, ``linear``)
+are experiments, not costs; they run only if they are named.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import psutil
+import torch
+
+from pig_core.build import build_model
+from pig_core.config import make_config
+from pig_core.data import make_all
+from pig_core.model import video_losses
+from pig_core.system import (
+    choose_device,
+    commit,
+    keep_freed_memory,
+    project_root,
+    provenance,
+    results_folder,
+    write_json,
+)
+from pig_core.tasks import TASKS
+
+from .late import late_velocity
+from .noise import constants_and_noise
+from .paint import first_paints, slider_moves
+from .plain import PlainPAIG
+from .stencils import stencils
+from .tracker import measure
+
+STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
+BATCH = 100  # sequences, as in the paper
+# Growth: one quantity at a time, starting from spring_color with a batch of 20; quantity -> size -> what is changed.
+GROWTH = {
+    "batch": {n: {"batch": n} for n in (5, 10, 20, 50, 100)},
+    "frames": {n: {"pred_steps": n - TASKS["spring_color"].input_steps} for n in (8, 10, 14, 22, 38)},
+    "objects": {n: {"n_objects": n} for n in (2, 3, 4, 6, 8)},
+    "image size": {n: {"image_size": n} for n in (16, 32, 48, 64, 96)},
+}
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """How long it takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def run_python(*arguments: str, **environment: str) -> None:
+    """A fresh interpreter that has to succeed."""
+    command, environment = [sys.executable, *arguments], {**os.environ, **environment}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def spread(action: Callable[[], object], n: int) -> dict[str, float]:
+    """What is kept of the seconds of an action that is repeated."""
+    seconds = [seconds_of(action) for _ in range(n)]
+    return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": n}
+
+
+def time_step(name: str, how: str, repeat: int, batch: int = BATCH, **changes: int) -> dict[str, float]:
+    """Seconds of one forward and backward pass of the recipe ``paper`` on one core, or on the GPU if there is one.
+
+    Args:
+        name: of the task.
+        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_lab.studies.plain`).
+        changes: of the task's facts, e.g. ``n_objects=3``.
+    """
+    torch.set_num_threads(1)
+    device = choose_device("auto")
+    if how != "plain":
+        keep_freed_memory()
+    task = replace(TASKS[name], name="measured", **changes)
+    config = replace(make_config(name, "paper", unet_precision=None if how == "plain" else how), task=task.name)
+    model = build_model(config, task).to(device)
+    plain = PlainPAIG(model)
+    video = torch.rand(batch, task.seen_steps, 3, task.image_size, task.image_size).to(device)
+
+    def step() -> None:
+        if how == "plain":
+            losses = plain.losses(video)
+        else:
+            losses = video_losses(model(video), video, task.input_steps, task.pred_steps)
+        (losses["pred_loss"] + losses["recons_loss"]).backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    step()  # warm-up
+    return spread(step, repeat)
+
+
+def elsewhere(*arguments: object, **changes: int) -> dict[str, float]:
+    """:func:`time_step` in a fresh process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(time_step, *arguments, **changes).result()
+
+
+def step() -> dict:
+    """One training step of the recipe ``paper``, batch 100, one core, against the plain reference."""
+    return {
+        task: {how: elsewhere(task, how, repeat) for how in ("plain", "float32", "bfloat16")}
+        for task, repeat in STEPS.items()
+    }
+
+
+def growth() -> dict:
+    """How the step of the recipe ``paper`` grows with the size of what it is given."""
+    return {
+        quantity: {n: elsewhere("spring_color", "float32", 3, **{"batch": 20, **change}) for n, change in sizes.items()}
+        for quantity, sizes in GROWTH.items()
+    }
+
+
+def seeds() -> dict:
+    """Two seeds of spring_color: one after the other on all cores, and side by side on one core each."""
+    make_all(["spring_color"])  # both runs find their data there
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
+
+        def run(seed: int, threads: int) -> None:
+            options = ("--seed", str(seed), "--save_dir", f"{folder}/{threads}-{seed}")
+            run_python("-m", "pig_core", *options, OMP_NUM_THREADS=str(threads))
+
+        return {
+            "one after the other": seconds_of(lambda: [run(seed, os.cpu_count()) for seed in (0, 1)]),
+            "side by side": seconds_of(lambda: list(both.map(run, (0, 1), (1, 1)))),
+        }
+
+
+def data() -> dict:
+    """All data files of all tasks on all cores: seconds, and the most memory that all processes had together, GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        start, most = time.perf_counter(), 0
+        command = [sys.executable, "-m", "pig_core", "data", "--data_dir", folder]
+        process = psutil.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            most = max(most, _memory(process))
+            time.sleep(0.2)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        files = len(list(Path(folder).rglob("*.npz")))
+    return {"seconds": time.perf_counter() - start, "gigabytes": most / 1e9, "files": files}
+
+
+def _memory(process: psutil.Process) -> int:
+    total = 0
+    for part in [process, *process.children(recursive=True)]:
+        try:
+            total += part.memory_full_info().uss
+        except psutil.Error:  # it has just ended
+            pass
+    return total
+
+
+def imports() -> dict:
+    """Importing the package, and everything that a run needs."""
+    modules = ("pig_core", "pig_core.run")
+    return {module: spread(partial(run_python, "-c", f"import {module}"), 5) for module in modules}
+
+
+def tracker() -> dict:
+    """What a plain tracker measures in 100 fresh videos: colour or grey threshold, centre of mass, least squares."""
+    torch.set_num_threads(1)
+    kinds = {"color": True, "grey": False}
+    return {name: {kind: measure(task, color) for kind, color in kinds.items()} for name, task in TASKS.items()}
+
+
+def noise() -> dict:
+    """What the last stage of ``improved`` makes of the positions it sees, of true ones, and of true ones with noise."""
+    torch.set_num_threads(1)
+    return {"3bp_color": constants_and_noise(TASKS["3bp_color"])}
+
+
+def late() -> dict:
+    """How late the paper's velocity network is, and what k comes with it, when it is taught in several ways."""
+    torch.set_num_threads(1)
+    return {"spring_color": late_velocity(TASKS["spring_color"])}
+
+
+def linear() -> dict:
+    """How late the best linear estimators of the velocity are, for their own sake and for the prediction's."""
+    torch.set_num_threads(1)
+    return {"spring_color": stencils(TASKS["spring_color"])}
+
+
+def report() -> dict:
+    """``make report`` with everything installed, first paint of its pages and a slider move, ms; shown by the next."""
+    make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
+    seconds = seconds_of(make)
+    pages = sorted((project_root() / "reports").glob("*.html"))
+    return {"seconds": seconds, "first paint": first_paints(pages), "slider move": slider_moves(pages)}
+
+
+COSTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
+PARTS = COSTS | {part.__name__: part for part in (tracker, noise, late, linear)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the parts that are named, all costs if none is, and write a file for each."""
+    parser = argparse.ArgumentParser("python -m pig_core bench", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", help=f"which ones of {', '.join(PARTS)}; if none is named: {', '.join(COSTS)}"
+    )
+    parts = parser.parse_args(arguments).parts or COSTS
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}; allowed: {', '.join(PARTS)}")
+    for name in parts:
+        print(f"{name} ...", flush=True)
+        about = {"commit": commit(), **provenance(choose_device("auto")), "cores": os.cpu_count()}
+        result = {"what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
+        write_json(results_folder() / "benchmarks" / f"{name}.json", result)
+        print(json.dumps(result["result"], indent=1), flush=True)
