@@ -7,7 +7,9 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from matplotlib.text import Text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -17,7 +19,7 @@ from pig_lab.report.article import formulas_to_mathml, retitle
 from pig_lab.report.labels import joined, label_ends
 from pig_lab.report.page import render
 from pig_lab.report.player import player
-from pig_lab.report.style import use_style
+from pig_lab.report.style import table, use_style
 
 from .browser import AUDIT, browser_tab, needs_chromium
 
@@ -28,6 +30,17 @@ def test_formulas_become_mathml_and_code_stays_code():
     assert "<mfrac>" in text
     assert "`echo $HOME $PATH`" in text
     assert "'$y$'" in text
+
+
+def test_a_table_escapes_every_text_and_rounds_every_number():
+    frame = pd.DataFrame({"<clip>": ["<b>", "b"], "error": [0.01234, np.nan], "k": [12345.6, 3.14159], "n": [3, 40]})
+    shown = table(frame, {"error": "+.1f"}, {"error": "%"}, {"<clip>": ["javascript:a b", "https://b.org/?c&d"]})
+    soup = BeautifulSoup(shown.data, "html.parser")
+    assert [head.get_text() for head in soup.find_all("th")] == ["<clip>", "error, %", "k", "n"]
+    cells = [[cell.get_text() for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")]
+    assert cells == [["<b>", "+0.0", "12346", "3"], ["b", "", "3.14", "40"]]
+    assert [link["href"] for link in soup.find_all("a")] == ["javascript%3Aa%20b", "https://b.org/?c&d"]
+    assert not soup.find("b")
 
 
 def two_panels():

@@ -1,11 +1,21 @@
-"""One look for all figures: labelled axes, colours that a colour-blind reader can tell apart, pictures in a grid."""
+"""One look for everything that a notebook's cell shows: tables (:func:`table`), figures, and images in a grid.
 
-from collections.abc import Mapping, Sequence
+``table(frame, formats={}, units={}, links={})`` makes every table of the project's pages out of a pandas DataFrame:
+``table(runs, formats={"error": "+.2f"}, units={"error": "%"}, links={"clip": addresses})``.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from IPython import get_ipython
+from IPython.display import HTML
 from matplotlib.figure import Figure
 from matplotlib_inline.config import InlineBackend
 from torch import Tensor
@@ -18,6 +28,50 @@ from .labels import SMALLEST
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
 PART_COLORS = {"input": "#0072b2", "predicted": "#009e73", "extrapolated": "#d55e00"}  # as in browser/panels.css
+
+
+def table(
+    frame: pd.DataFrame,
+    formats: Mapping[str, str | Callable[[object], str]] = {},
+    units: Mapping[str, str] = {},
+    links: Mapping[str, Sequence[str | None]] = {},
+) -> HTML:
+    """A DataFrame as a table of a page; the index is left out, and every text is escaped.
+
+    Args:
+        frame: names of the columns become the heads. Missing values become empty cells.
+        formats: by column: a format specification ("+.2f"), or a function from a value to its text. Without one,
+            fractions have three significant digits and everything else is shown as it is.
+        units: by column: head "length" becomes "length, px".
+        links: by column: the address of each row, or None. What is no web address is the path of a file.
+    """
+    shown = pd.DataFrame(index=frame.index)
+    for name, values in frame.items():
+        cells = [escape(_cell(value, formats.get(name))) for value in values]
+        addresses = links.get(name, [None] * len(cells))
+        head = f"{name}, {units[name]}" if name in units else str(name)
+        shown[escape(head)] = [_link(cell, to) for cell, to in zip(cells, addresses, strict=True)]
+    with pd.option_context("display.max_colwidth", None):
+        return HTML(shown.to_html(index=False, border=0, escape=False))
+
+
+def _cell(value: object, form: str | Callable[[object], str] | None) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    if callable(form):
+        return form(value)
+    if form is not None:
+        return format(value, form)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if 1000 <= abs(value) < math.inf else f"{value:.3g}"
+
+
+def _link(cell: str, address: str | None) -> str:
+    if address is None:
+        return cell
+    safe = address if re.match("https?://", address) else quote(address, safe="/#")  # no "javascript:" in a path
+    return f'<a href="{escape(safe)}">{cell}</a>'
 
 
 def use_style() -> None:
