@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from .decoder import Appearance
 from .model import Output
 from .physics import Dynamics
 from .state import State, Velocity, tanh_mlp
@@ -197,8 +198,8 @@ class VideoLSTM(nn.Module):
         """
         return self.decoder(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
-    def appearance(self) -> tuple[Tensor, Tensor, Tensor]:
+    def appearance(self) -> Appearance:
         """As :meth:`pig_core.model.PAIG.appearance`: no object, a black background."""
         channels, size, _ = self.shape
         empty = torch.zeros(0, channels, size // 2, size // 2)
-        return empty, empty[:, :1], torch.zeros(self.shape)
+        return Appearance(empty, empty[:, :1], torch.zeros(self.shape))

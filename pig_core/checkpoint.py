@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,21 +9,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .config import RETIRED, SHAPING, Config, differing, without_retired
+from .config import SHAPING, Config, differing, saved_config
 from .decoder import VariableFromNetwork
 from .model import PAIG
-from .system import ConfigError, RunError, replacing
+from .system import ConfigError, RunError, about, fields_of, replacing
 from .training import Session
 
 FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
-NUMBERED_STAGES = ("locality", "decoder", "vision", "dynamics", "joint")  # by their numbers in older files
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
     """Write tensors and a JSON description into one file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **about})}))
+        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **facts})}))
 
 
 def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -67,18 +65,6 @@ def save_small(path: Path, model: PAIG, config: Config) -> None:
     save_tensors(path, kept, {"config": dataclasses.asdict(config), "zeros": zeros})
 
 
-def saved_config(values: Mapping[str, object]) -> Config:
-    """The options that a run has written down, of this version or of an older one that did not have all of them.
-
-    Raises:
-        ConfigError: for an option that no version has had.
-    """
-    values = without_retired({name: value for name, value in values.items() if name != "replay"}, RETIRED)
-    if unknown := sorted(values.keys() - Config.__dataclass_fields__.keys()):
-        raise ConfigError(f"made by another version, with other options: {', '.join(unknown)}")
-    return Config(**{name: field.metadata["before"] for name, field in Config.__dataclass_fields__.items()} | values)
-
-
 def read_config(path: Path) -> Config:
     """The options of the run that wrote a checkpoint.
 
@@ -88,7 +74,7 @@ def read_config(path: Path) -> Config:
     return _config_in(path, load_tensors(path, only_about=True)[1])
 
 
-def _config_in(path: Path, about: dict[str, object]) -> Config:
+def _config_in(path: Path, facts: dict[str, object]) -> Config:
     try:
         return saved_config(about["config"])
     except ConfigError as error:
@@ -110,9 +96,7 @@ def load_model(path: Path, model: PAIG, config: Config) -> str:
     other = _config_in(path, about)
     different = differing(config, other, "model")
     trains_on = config.use_ckpt and not config.test_mode
-    free = {
-        name for name, field in Config.__dataclass_fields__.items() if field.metadata["keeps_weights"] and trains_on
-    }
+    free = {name for name, field in fields_of(Config).items() if about(field, "keeps_weights") and trains_on}
     if not free.issuperset(different):
         raise RunError(f"checkpoint {path} is of another model: {_listed(different, config, other)}")
     state, zeros = model.state_dict(), set(about.get("zeros", ()))
@@ -161,8 +145,6 @@ def load_session(path: Path, model: PAIG, config: Config, videos: str = "") -> S
     if (left := about.get("videos") or videos) != videos:
         raise RunError(f"{path} was left by a run on other videos, {left} (here {videos})")
     position = dict(about["session"])
-    if "stage" in position:  # written when stages were numbers
-        position["finished"] = list(NUMBERED_STAGES[: position.pop("stage")])
     weights, optimizer = {}, {}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")

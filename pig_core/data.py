@@ -19,7 +19,7 @@ from torch import Tensor
 from .config import Config, make_config, task_of
 from .draw import SPRITES
 from .physics import Law
-from .system import DataError, Progress, SimulationError, data_folder, keep_freed_memory, replacing
+from .system import DataError, Progress, SimulationError, data_folder, fields_of, keep_freed_memory, replacing
 from .tasks import TASKS, Task
 
 SUBSTEPS = 10  # of the simulation; the model uses 5
@@ -349,6 +349,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "tasks", nargs="*", metavar="task", help=f"which ones; all if none is named ({', '.join(TASKS)})"
     )
-    parser.add_argument("--data_dir", help=Config.__dataclass_fields__["data_dir"].metadata["help"])
+    parser.add_argument("--data_dir", help=fields_of(Config)["data_dir"].description)
     given = parser.parse_args(arguments)
     make_all(given.tasks or list(TASKS), data_dir=given.data_dir)

@@ -5,6 +5,7 @@ matrix products, ``Wy @ template @ Wx.T``, instead of a ``grid_sample`` per fram
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,10 @@ from torch import Tensor, nn
 from .encoder import softmax_with_background
 
 OUTSIDE_LOGIT = -5.0  # the mask logit of an object outside its template's window
+# Mask logits of the black-box decoder start faint: a grey image would first be driven to black, a plateau that training
+# rarely leaves.
+FAINT_LOGIT = -3.0
+WAVES = 5  # octaves of the black-box decoder's position code
 
 
 class VariableFromNetwork(nn.Module):
@@ -69,11 +74,19 @@ def bilinear_weights(coordinate: Tensor, template_size: int, cut: bool) -> Tenso
     return weights * inside.unsqueeze(-1) if cut else weights
 
 
+class Appearance(NamedTuple):
+    """What a decoder draws with; computed once where many positions are drawn."""
+
+    contents: Tensor  # (K, C, h, h) colours of each object in [0, 1], h = S / 2
+    logits: Tensor  # (K, 1, h, h) mask logits of each object
+    background: Tensor  # (C, S, S) in [0, 1]
+
+
 class Decoder(nn.Module):
-    """A background, and objects drawn over it; its subclasses say how an object is drawn.
+    """A background, and objects drawn over it; subclasses say how an object is drawn.
 
     Args:
-        image_size: side of the image, pixels.
+        image_size: side S of the image, pixels.
     """
 
     def __init__(self, channels: int, image_size: int):
@@ -85,22 +98,23 @@ class Decoder(nn.Module):
         """The learned background, (C, S, S) in [0, 1]."""
         return self.background_logits().sigmoid()
 
-    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def appearance(self) -> Appearance:
+        """What each object and the background look like."""
+        raise NotImplementedError
+
+    def objects(self, positions: Tensor, appearance: Appearance) -> tuple[Tensor, Tensor]:
         """Objects at positions (N, K, 2), pixels: contents (N, K, C, S, S) and mask logits (N, K, S, S)."""
         raise NotImplementedError
 
-    def appearance(self) -> tuple[Tensor, Tensor]:
-        """What each object looks like, half the image's size: contents (K, C, h, h), mask logits (K, 1, h, h)."""
-        raise NotImplementedError
-
-    def forward(self, positions: Tensor) -> Tensor:
+    def forward(self, positions: Tensor, appearance: Appearance | None = None) -> Tensor:
         """Draw objects at positions (N, K, 2), pixels, over the background: frames (N, C, S, S) in [0, 1]."""
-        contents, logits = self.objects(positions)
+        appearance = self.appearance() if appearance is None else appearance
+        contents, logits = self.objects(positions, appearance)
         *masks, background_mask = softmax_with_background(logits).split(1, 1)  # K + 1 times (N, 1, S, S)
-        picture = background_mask * self.background()
-        for mask, content in zip(masks, contents.unbind(1), strict=True):  # quicker than a product and a sum over K
-            picture = torch.addcmul(picture, mask, content)
-        return picture
+        image = background_mask * appearance.background
+        for mask, content in zip(masks, contents.unbind(1), strict=True):  # faster than a product and a sum over K
+            image = torch.addcmul(image, mask, content)
+        return image
 
 
 class TemplateDecoder(Decoder):
@@ -119,49 +133,49 @@ class TemplateDecoder(Decoder):
         self.content = VariableFromNetwork(n_objects, channels, self.template_size, self.template_size)
         self.log_sigma = nn.Parameter(torch.zeros(()))
 
-    def appearance(self) -> tuple[Tensor, Tensor]:
-        return self.content().sigmoid(), self.template()
+    def appearance(self) -> Appearance:
+        return Appearance(self.content().sigmoid(), self.template(), self.background())
 
-    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def objects(self, positions: Tensor, appearance: Appearance) -> tuple[Tensor, Tensor]:
         """As :meth:`Decoder.objects`; contents are black outside the template's window."""
         coordinates = self.place(positions, self.log_sigma.exp(), self.image_size, self.template_size)
         weights = bilinear_weights(coordinates, self.template_size, self.cut)  # (N, K, 2, S, h)
         across, down = weights[:, :, :1], weights[:, :, 1:]  # x is the column, y the row
-        sheet = torch.cat([self.template() - OUTSIDE_LOGIT, self.content().sigmoid()], 1)  # (K, 1 + C, h, h)
-        placed = (down @ sheet) @ across.transpose(-1, -2)  # (N, K, 1 + C, S, S)
+        placed = (down @ _sheet(appearance)) @ across.transpose(-1, -2)  # (N, K, 1 + C, S, S)
         logits, contents = placed.split([1, placed.shape[2] - 1], 2)  # cheaper on the way back than two slices
         return contents, logits.squeeze(2) + OUTSIDE_LOGIT
 
 
-# A decoder whose pictures turn with their objects: placement by a shift and a rotation.
+def _sheet(appearance: Appearance) -> Tensor:
+    """Everything that is placed, (K, 1 + C, h, h): mask logits relative to those outside, and contents."""
+    return torch.cat([appearance.logits - OUTSIDE_LOGIT, appearance.contents], 1)
 
 
 class TurningDecoder(TemplateDecoder):
-    """As the paper's, but where a law says so each object is drawn turned by its angle.
+    """The paper's decoder with templates that turn: a law with poses gives each object an angle.
 
     A position is where the template's middle is drawn, whatever the angle; pixels keep their size, so a template that
     turns by a quarter is the template with its rows and columns exchanged. Turning cannot be written as a product of
     rows and columns: it takes a ``grid_sample`` for each object and frame.
     """
 
-    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def objects(self, positions: Tensor, appearance: Appearance) -> tuple[Tensor, Tensor]:
         """As :meth:`Decoder.objects`, of positions (N, K, 2) or places (N, K, 3).
 
         The third number is the angle by which a template is turned, radians, counterclockwise on the screen.
         """
         n = len(positions)
         if positions.shape[2] == 2:
-            return super().objects(positions)
+            return super().objects(positions, appearance)
         size, side, scale = self.image_size, self.template_size, self.log_sigma.exp()
         middle = self.place(torch.zeros_like(scale), torch.zeros_like(scale), size, side)[0]
         off = self.place(positions[..., :2], scale, size, side) - middle  # (N, K, 2, S), unturned
         x, y = off[:, :, 0, None, :], off[:, :, 1, :, None]
         cos, sin = (f(positions[..., 2])[..., None, None] for f in (torch.cos, torch.sin))
         grid = torch.stack([x * cos - y * sin, x * sin + y * cos], -1) + middle  # (N, K, S, S, 2), template pixels
-        sheet = torch.cat([self.template() - OUTSIDE_LOGIT, self.content().sigmoid()], 1)  # (K, 1 + C, h, h)
-        # One picture for each object, all its frames below one another: templates are not copied.
+        # One image for each object, all its frames below one another: templates are not copied.
         placed = F.grid_sample(
-            sheet, ((2 * grid + 1) / side - 1).transpose(0, 1).flatten(1, 2), align_corners=False
+            _sheet(appearance), ((2 * grid + 1) / side - 1).transpose(0, 1).flatten(1, 2), align_corners=False
         ).unflatten(2, (n, size))  # (K, 1 + C, N, S, S)
         if self.cut:
             inside = ((grid >= 0) & (grid <= side - 1)).all(-1)  # (N, K, S, S)
@@ -170,18 +184,10 @@ class TurningDecoder(TemplateDecoder):
         return contents, logits.squeeze(2) + OUTSIDE_LOGIT
 
 
-# The paper's black-box decoder: a network that is told a position draws an object, without any placement.
-
-# Where the mask logits start: nearly invisible. From a grey image everything would first be driven to black, a plateau
-# that is hardly ever left.
-FAINT_LOGIT = -3.0
-WAVES = 5  # octaves that the network is told a position in
-
-
 class MLPDecoder(Decoder):
-    """The paper's black-box decoder, a baseline: a network of its own for each object turns a position into an image.
+    """The paper's black-box decoder, a baseline: one network per object turns a position into an image.
 
-    Nothing tells it that an object looks the same elsewhere: where it has seen none, it cannot draw one.
+    It does not know that an object looks the same everywhere: it cannot draw one where training had none.
     """
 
     def __init__(self, n_objects: int, channels: int, image_size: int, coordinates: str, window_edge: str):
@@ -192,15 +198,15 @@ class MLPDecoder(Decoder):
             for _ in range(n_objects)
         )
 
-    def appearance(self) -> tuple[Tensor, Tensor]:
+    def appearance(self) -> Appearance:
         """As :meth:`Decoder.appearance`: the middle of the image with the object in it."""
         middle = torch.full((1, len(self.networks), 2), self.image_size / 2, device=self.networks[0][0].weight.device)
         contents, logits = (x[0] for x in self.objects(middle))
         edge = self.template_size // 2
         window = slice(edge, edge + self.template_size)
-        return contents[..., window, window], logits.unsqueeze(1)[..., window, window]
+        return Appearance(contents[..., window, window], logits.unsqueeze(1)[..., window, window], self.background())
 
-    def objects(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def objects(self, positions: Tensor, appearance: Appearance | None = None) -> tuple[Tensor, Tensor]:
         """As :meth:`Decoder.objects`."""
         # Sines and cosines of the position, waves of two images and shorter: from two plain numbers alone a network
         # learns blurred spots for a very long time.

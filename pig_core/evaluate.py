@@ -17,6 +17,7 @@ from .model import PAIG, Output, frame_errors, to_video, video_losses
 from .tasks import RECONS_THRESHOLD, Task
 
 CHUNK = 20  # sequences evaluated at a time; bounds the memory
+SSIM_SEQUENCES = 20  # the first sequences, which the slow structural similarity is taken over
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def evaluate_video(
     frames: Tensor,
     truth: Tensor | None,
     actions: Tensor | None = None,
-    ssim_sequences: int = 0,
+    ssim_sequences: int = SSIM_SEQUENCES,
 ) -> Evaluation:
     """Evaluate on video, uint8 (N, T, H, W, 3), with the simulator's positions (N, T, K, 2), if they are known.
 

@@ -8,12 +8,13 @@ decoder(positions) = reconstruction of frames 1..L+P, decoder(rollout) = predict
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .decoder import Decoder
+from .decoder import Appearance, Decoder
 from .encoder import Encoder
 from .physics import Dynamics
 from .state import State, Velocity
@@ -38,8 +39,6 @@ class PAIG(nn.Module):
         prior: corrects the estimated state, see :class:`pig_core.corrections.StartPrior`; None: it stays as it is.
         input_steps, pred_steps: L and P, frames.
         refine: (drawing, frames, positions) to better positions; None: they are the encoder's.
-        origins: decoder to what has to be added to positions so that they are where objects are drawn, (K, 2); None:
-            they are where templates are placed.
     """
 
     def __init__(
@@ -52,12 +51,11 @@ class PAIG(nn.Module):
         input_steps: int,
         pred_steps: int,
         refine: Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor] | None = None,
-        origins: Callable[[Decoder], Tensor] | None = None,
     ):
         super().__init__()
         self.encoder, self.decoder, self.velocity, self.prior, self.physics = encoder, decoder, velocity, prior, physics
         self.input_steps, self.pred_steps = input_steps, pred_steps
-        self.refine, self.origins = refine, origins
+        self.refine = refine
 
     def forward(self, video: Tensor, actions: Tensor | None = None, separate: bool = False) -> Output:
         """Reconstruct the first L+P frames of a video (B, T, C, S, S) in [0, 1] and predict all after the first L.
@@ -72,7 +70,7 @@ class PAIG(nn.Module):
         rollout, rollout_vel = self.predict(seen[:, : self.input_steps], video.shape[1] - self.input_steps, actions)
         if separate:
             constants = {name: p.detach() for name, p in self.decoder.named_parameters()}
-            drawn = functional_call(self.decoder, constants, self._placed(rollout).flatten(0, 1))
+            drawn = functional_call(self.decoder, constants, self.physics.placed(rollout).flatten(0, 1))
             recons, prediction = self.decode(positions), drawn.unflatten(0, rollout.shape[:2])
         else:
             images = self.decode(torch.cat([positions, rollout], 1))  # one call for all frames
@@ -87,10 +85,11 @@ class PAIG(nn.Module):
     def encode_frames(self, frames: Tensor, refined: bool = True) -> tuple[Tensor, Tensor]:
         """The same for single frames, (N, C, S, S); a refinement's correction carries no gradient."""
         positions, masks = self.encoder(frames, self.decoder.background())
-        if self.origins is not None:
-            positions = positions + self.origins(self.decoder)
         if self.refine is not None and refined:
-            positions = positions + (self.refine(self.draw, frames, positions.detach()) - positions).detach()
+            with torch.no_grad():  # one appearance serves all of its drawings
+                drawing = partial(self.draw, appearance=self.decoder.appearance())
+                better = self.refine(drawing, frames, positions.detach())
+            positions = positions + (better - positions).detach()
         return positions, masks
 
     def predict(self, positions: Tensor, steps: int, actions: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -107,21 +106,18 @@ class PAIG(nn.Module):
             return self.velocity(coordinates, self.physics, before)
         return self.prior(*self.velocity.anchored(coordinates, self.physics, before), self.physics, before)
 
-    def decode(self, positions: Tensor) -> Tensor:
+    def decode(self, positions: Tensor, appearance: Appearance | None = None) -> Tensor:
         """Draw positions (B, T, K, 2), pixels, as frames (B, T, C, S, S)."""
-        return self.decoder(self._placed(positions).flatten(0, 1)).unflatten(0, positions.shape[:2])
+        placed = self.physics.placed(positions).flatten(0, 1)
+        return self.decoder(placed, appearance).unflatten(0, positions.shape[:2])
 
-    def _placed(self, positions: Tensor) -> Tensor:
-        """Where, and for a law with poses how, templates are placed for positions (B, T, K, 2)."""
-        return self.physics.placed(positions if self.origins is None else positions - self.origins(self.decoder))
+    def draw(self, positions: Tensor, appearance: Appearance | None = None) -> Tensor:
+        """Draw single frames: positions (N, K, 2), pixels, to frames (N, C, S, S)."""
+        return self.decode(positions.unsqueeze(1), appearance).squeeze(1)
 
-    def draw(self, positions: Tensor) -> Tensor:
-        """The same for single frames, (N, K, 2) to (N, C, S, S)."""
-        return self.decode(positions.unsqueeze(1)).squeeze(1)
-
-    def appearance(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Contents (K, C, h, h), mask logits (K, 1, h, h) and the background (C, S, S)."""
-        return *self.decoder.appearance(), self.decoder.background()
+    def appearance(self) -> Appearance:
+        """What the objects and the background look like."""
+        return self.decoder.appearance()
 
 
 def to_video(frames: Tensor, color: bool = True) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .build import build_model
 from .checkpoint import load_model, load_session, save_model, save_session
-from .config import RETIRED, Config, make_config, parser_of, task_of
+from .config import AUTHORS_NAMES, Config, make_config, task_of
 from .data import data_path, load_actions, load_frames, load_positions
 from .evaluate import (
     Evaluation,
@@ -39,8 +39,8 @@ from .system import (
     REPLAY,
     UNFINISHED,
     RunError,
-    choose_device,
     commit,
+    from_command_line,
     keep_freed_memory,
     provenance,
     replacing,
@@ -185,7 +185,7 @@ class Run:
         """
         task = task_of(config, task)
         keep_freed_memory()
-        device = choose_device(config.device)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = False  # positions are measured to a hundredth of a pixel
@@ -250,7 +250,7 @@ class Run:
         config, task = self.config, self.task
         frames, actions = self.held_out["test"]
         truth = load_positions(config, "test", task.test_length, task)
-        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions, config.ssim_sequences)
+        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions)
         judged = judge(self.evaluation.metrics, self.model.physics.values(), task)
         self.metrics = {
             "task": config.task,
@@ -259,7 +259,7 @@ class Run:
             **judged,
             "steps": {point["stage"]: point["step"] + 1 for point in self.session.curves},
             "train_seconds": self.session.seconds,
-            **provenance(next(self.model.parameters()).device),
+            **provenance(),
             "commit": self.commit,
             "train_sequences": len(self.frames),
             "config": dataclasses.asdict(config),
@@ -341,11 +341,8 @@ def main(arguments: list[str], observe: Callable[["Run"], object] = lambda run: 
     Args:
         observe: called with the run before it trains, to add an observer.
     """
-    about = "Defaults are those of the recipe improved; some tasks have others (RECIPES in pig_core/config.py)."
-    parser = parser_of(Config, "python -m pig_core", f"{__doc__} {about}", RETIRED)
-    config = make_config(
-        **{name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    )
+    text = f"{__doc__.splitlines()[0]} Defaults are those of the recipe improved (RECIPES in pig_core/config.py)."
+    config = make_config(**from_command_line(Config, arguments, "python -m pig_core", text, AUTHORS_NAMES))
     run = Run.start(config)
     observe(run)
     run.train()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .config import Config
 from .encoder import UNet, mass_moments, saliency
 from .model import PAIG, image_loss, to_video, video_losses
+from .tasks import LARGE_IMAGE
 
 # Finding objects before drawing them: an object is in one place, so its mask should be compact.
 
@@ -59,6 +60,7 @@ LOCALITY_LR = 4e-3
 LOCALITY_BALANCE = 20.0  # weight of an even share of the picture for each object, pixels^2
 MASK_CANDIDATES = 8  # sets of masks that learn side by side; the most local one is kept
 VISION_LR = 2e-3  # of the stages "decoder" and "vision"
+VISION_BATCH = 64  # single frames per step of these stages; half as many large ones
 DYNAMICS_BATCH = 128  # sequences per step
 
 
@@ -133,9 +135,10 @@ def vision_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | 
 
 def _reconstruction_stage(name: str, model: PAIG, config: Config, frames: Tensor, params: list, number: int) -> Stage:
     steps = getattr(config, f"{name}_steps")
+    batch = VISION_BATCH if frames.shape[-2] < LARGE_IMAGE else VISION_BATCH // 2
 
     def losses(step: int) -> Losses:
-        images = _single_frames(config, frames, number, step, config.vision_batch)
+        images = _single_frames(config, frames, number, step, batch)
         # Refining needs something to compare with: first the objects must have got a shape.
         refined = name == "vision" or step >= steps // 2
         with torch.set_grad_enabled(name == "vision"):
@@ -238,8 +241,6 @@ def joint_stage(model: PAIG, config: Config, frames: Tensor, actions: Tensor | N
         if config.training_signal != "autoencoder":
             loss = loss + result["pred_loss"]
         beyond = output.rollout - output.rollout.clamp(0, video.shape[-1])  # (B, P, K, 2), pixels outside the picture
-        if config.outside_loss:
-            loss = loss + config.outside_loss * beyond.square().sum((-2, -1)).mean()
         return {"loss": loss, **result, "outside": beyond.ne(0).any(-1).float().mean().nan_to_num()}
 
     def schedule(step: int) -> float:

@@ -114,9 +114,6 @@ class FittedVelocity(Velocity):
         return fit_state(positions, at, guess_state(positions, at, physics, actions), physics, actions=actions)
 
 
-VELOCITIES: dict[str, type[Velocity]] = {"fit": FittedVelocity, "mlp": MLPVelocity}
-
-
 def ahead(pos: Tensor, vel: Tensor, steps: int, physics: Law, actions: Tensor | None = None) -> State:
     """The state ``steps`` frames later."""
     return tuple(path[:, -1] for path in physics.rollout(pos, vel, steps, actions))

@@ -1,6 +1,12 @@
-"""Errors a person can act on: one sentence that says what was wrong and what is allowed."""
+"""What every room stands on: errors, options, files, the machine, progress.
 
+An error that a person can act on is one sentence that says what was wrong and what is allowed.
+"""
+
+import argparse
 import ctypes
+import difflib
+import functools
 import json
 import math
 import os
@@ -9,14 +15,17 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Self
+from types import UnionType
+from typing import Any, Literal, NoReturn, Self, TypeVar, get_args, get_origin
 
 import psutil
-import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic.fields import FieldInfo
 from tqdm.auto import tqdm
 
 
@@ -52,6 +61,134 @@ def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+# Options: a class decorated with `options`. Pydantic checks types, limits and choices; a refusal is one sentence, and the
+# command line is made from the class.
+
+T = TypeVar("T")
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def options(kind: type[T]) -> type[T]:
+    """Turn a class of annotated fields into frozen options whose refusals are one sentence (:class:`ConfigError`)."""
+    made = checked_dataclass(frozen=True, config=ConfigDict(strict=True, arbitrary_types_allowed=True))(kind)
+    unchecked = made.__init__
+
+    @functools.wraps(unchecked)
+    def checked(self: T, **values: object) -> None:
+        fields = fields_of(made)
+        for name in values.keys() - fields.keys():
+            raise ConfigError(f"unknown option {name!r}{nearest(name, fields)}. Allowed: {', '.join(fields)}")
+        try:
+            unchecked(self, **values)
+        except ValidationError as error:
+            raise _refusal(fields, error.errors()[0]) from None
+
+    made.__init__ = checked
+    return made
+
+
+def option(default: object, help: str, **more: object) -> Any:
+    """One option: its default, its meaning, and its limits in pydantic's words (``ge``, ``gt``, ``le``, ``lt``).
+
+    Every other keyword is a fact about the option, see :func:`about`.
+    """
+    limits = {name: more.pop(name) for name in (*_LIMITS, "allow_inf_nan") if name in more}
+    if isinstance(default, float):
+        limits.setdefault("allow_inf_nan", False)
+    return Field(default, description=help, json_schema_extra=more, **limits)
+
+
+def fields_of(kind: type) -> dict[str, FieldInfo]:
+    """The options of a class made by :func:`options`, by name."""
+    return kind.__pydantic_fields__
+
+
+def about(field: FieldInfo, fact: str) -> object:
+    """A fact about an option that :func:`option` was given; None where it was not."""
+    return (field.json_schema_extra or {}).get(fact)
+
+
+def allowed(field: FieldInfo) -> str:
+    """The values that an option may have, in words."""
+    if choices := _choices(field):
+        return "one of " + ", ".join(map(str, choices))
+    limits = [(_LIMITS[n], getattr(m, n)) for m in field.metadata for n in _LIMITS if getattr(m, n, None) is not None]
+    words = " and ".join(
+        f"{word} {limit:g}" if isinstance(limit, float) else f"{word} {limit}" for word, limit in limits
+    )
+    of = " of" if words.startswith("at") else ""
+    return _KINDS[_type_of(field)] + (f"{of} {words}" if words else "")
+
+
+def _type_of(field: FieldInfo) -> object:
+    """The type of an option's value; that of ``float | None`` is float."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    return kinds[0] if isinstance(field.annotation, UnionType) else field.annotation
+
+
+def _choices(field: FieldInfo) -> tuple:
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, as the end of a sentence; empty if none is near."""
+    near = difflib.get_close_matches(text, list(names), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _refusal(fields: Mapping[str, FieldInfo], error: Mapping[str, Any]) -> Exception:
+    if isinstance(cause := error.get("ctx", {}).get("error"), Exception):  # raised by the class itself
+        return cause
+    name, value = str(error["loc"][0]), error["input"]
+    hint = nearest(value, _choices(fields[name])) if isinstance(value, str) else ""
+    return ConfigError(f"{name} must be {allowed(fields[name])}, got {value!r}{hint}")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def from_command_line(
+    kind: type, arguments: Sequence[str], program: str, description: str, accepted: Iterable[str] = ()
+) -> dict[str, object]:
+    """The options that a command line gives (``--seed 1``, ``--seed=1``, bare ``--color``), by name.
+
+    Args:
+        kind: a class made by :func:`options`.
+        accepted: further names that may be given, unexplained.
+    Raises:
+        ConfigError: for a name that is neither.
+    """
+    fields = fields_of(kind)
+    parser = _Parser(
+        program, f"{program} [--OPTION VALUE ...]", description, allow_abbrev=False, argument_default=argparse.SUPPRESS
+    )
+    for name, field in fields.items():
+        choices = f" ({', '.join(_choices(field))})" if _choices(field) else ""
+        text = f"{field.description}{choices}; default: {field.default!r}".replace("%", "%%")
+        given = {"nargs": "?", "const": "True"} if field.annotation is bool else {}
+        parser.add_argument(f"--{name}", metavar="VALUE", help=text, **given)
+        if field.annotation is bool:
+            parser.add_argument(f"--no{name}", dest=name, action="store_const", const="False", help=argparse.SUPPRESS)
+    for name in accepted:
+        parser.add_argument(f"--{name}", nargs="?", const="True", help=argparse.SUPPRESS)
+    values, unknown = parser.parse_known_args(list(arguments))
+    for text in unknown:
+        name = text.partition("=")[0].lstrip("-")
+        raise ConfigError(f"unknown argument {text}{nearest(name, fields)} --help lists what is allowed")
+    return {name: _value(fields.get(name), text) for name, text in vars(values).items()}
+
+
+def _value(field: FieldInfo | None, text: str) -> object:
+    """What a text stands for; the text itself where it is nothing of the right type, so that it is refused by name."""
+    try:
+        return text if field is None else TypeAdapter(field.annotation).validate_python(text)
+    except ValidationError:
+        return text
 
 
 # Files that are either complete or not there: written beside their place, then renamed into it.
@@ -138,19 +275,6 @@ def _finite(value: object) -> object:
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 
 
-def choose_device(name: str) -> torch.device:
-    """The device to run on; "auto" is a CUDA GPU if there is one, else the CPU.
-
-    Raises:
-        RunError: if a GPU is asked for and there is none.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RunError("device is cuda, but PyTorch finds no GPU here: set device to auto or cpu")
-    return torch.device(name)
-
-
 def keep_freed_memory() -> None:
     """Tell glibc not to give freed memory back to the system, and PyTorch to ask for pages of 2 MB; Linux only.
 
@@ -170,13 +294,15 @@ def keep_freed_memory() -> None:
     mallopt(_TOP_PAD, 64 << 20)
 
 
-def provenance(device: torch.device) -> dict[str, object]:
+def provenance() -> dict[str, object]:
     """Where a result was computed: device and versions."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
+    import torch  # not needed by what only reads options and files, and slow to load
+
+    if torch.cuda.is_available():
+        device = f"cuda: {torch.cuda.get_device_name()}"
     else:
-        name = f"{_processor()}, {torch.get_num_threads()} threads"
-    return {"device": f"{device.type}: {name}", "versions": _versions()}
+        device = f"cpu: {_processor()}, {torch.get_num_threads()} threads"
+    return {"device": device, "versions": _versions() | {"torch": torch.__version__}}
 
 
 def _processor() -> str:
@@ -192,7 +318,7 @@ def _versions() -> dict[str, str]:
         own = version("pig-core")
     except PackageNotFoundError:
         own = "not installed"
-    return {"pig_core": own, "python": platform.python_version(), "torch": torch.__version__, "system": sys.platform}
+    return {"pig_core": own, "python": platform.python_version(), "system": sys.platform}
 
 
 def commit() -> str:

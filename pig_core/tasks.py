@@ -12,8 +12,8 @@ from typing import Self
 from .physics import Bouncing, Gravity, Law, Scene, Spring
 from .system import ConfigError
 
-# The authors' sign that the objects are discovered, the same for every task.
-RECONS_THRESHOLD = 1.5
+RECONS_THRESHOLD = 1.5  # the authors' sign that the objects are found, the same for every task
+LARGE_IMAGE = 40  # pixels; from this side on, images hold detailed objects and the authors' encoder is larger
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,6 +87,10 @@ class Session:
         self.seconds += time.perf_counter() - started
 
 
+class Diverged(RunError):
+    """The gradients of a training stay non-finite."""
+
+
 class Recorder:
     """Records the steps of one stage into a session; use as a context manager, call it after every step.
 
@@ -122,7 +126,7 @@ class Recorder:
             finite: whether its gradient was; without one its numbers will be dropped.
             numbers: losses and constants.
         Raises:
-            RunError: after too many consecutive steps without a finite gradient, when their number is next read.
+            Diverged: after too many consecutive steps without a finite gradient, when their number is next read.
         """
         session = self.session
         session.step, session.seconds = session.step + 1, time.perf_counter() - self.clock
@@ -151,11 +155,8 @@ class Recorder:
                 if not streak:
                     self.session.curves.append(point | dict(zip(self.names, numbers, strict=True)))
         self.waiting.clear()
-        if (streak := int(self.longest)) > MAX_NON_FINITE:
-            raise RunError(
-                f"{streak} steps in a row had no finite gradient in stage {self.name}, before step "
-                f"{self.session.step}: try a lower learning rate, or debug=True to see where it arises"
-            )
+        if (streak := int(self.longest)) > min(MAX_NON_FINITE, self.steps - 1):
+            raise Diverged(f"{streak} steps in a row had no finite gradient in stage {self.name}")
 
 
 def describe(point: dict[str, object]) -> str:
@@ -187,7 +188,7 @@ def train(
     Returns:
         the session at its end; its curves hold losses and constants of every few steps.
     Raises:
-        RunError: if the gradients stay non-finite.
+        Diverged: if the gradients stay non-finite.
     """
     session = session or Session()
     for name, make_stage in STAGES.items():
@@ -226,10 +227,11 @@ def run_stage(
             losses = stage.losses(step)
             losses["loss"].backward()
             finite = _clip(parameters, config)
-            if config.debug and not finite:
-                raise RunError(_non_finite(model, stage, step))
             optimizer.step()
-            epoch = record(finite, {**losses, **model.physics.tensors()})
+            try:
+                epoch = record(finite, {**losses, **model.physics.tensors()})
+            except Diverged as error:
+                raise Diverged(f"{error}, {_non_finite(model, stage, step)}: try a lower learning rate") from None
             if epoch is not None:
                 session.optimizer = optimizer.state_dict()["state"]
                 on_pause(session, epoch)
@@ -255,9 +257,8 @@ def _clip(parameters: list[Tensor], config: Config) -> Tensor:
 
 
 def _non_finite(model: PAIG, stage: Stage, step: int) -> str:
-    """Where the gradient of a step arises that is not finite, in a sentence; computes it once more."""
+    """The parameters whose gradients are not finite in a step, in words; computes the step once more."""
     model.zero_grad()
     stage.losses(step)["loss"].backward()
     names = [n for n, p in model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
-    where = ", ".join(names[:5]) or "in the sum"
-    return f"the gradient is not finite in stage {stage.name}, step {step} ({where}); try a lower learning rate"
+    return f"the last in step {step + 1} ({', '.join(names[:5]) or 'in the sum'})"

@@ -176,7 +176,7 @@ def watch(run: Run, count: int = 12) -> Watcher:
     of a model without objects, and of a test.
     """
     watcher = Watcher(run, count)
-    if run.config.architecture != "paig" or run.config.test_mode:
+    if run.config.cell_type == "video_lstm" or run.config.test_mode:
         return watcher
     if run.config.resume:
         watcher.go_on(run.folder / REPLAY, run.session)

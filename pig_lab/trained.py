@@ -43,7 +43,7 @@ class Trained:
     def evaluation(self) -> Evaluation:
         """The model on its videos."""
         videos = self.videos or example_videos(self.task, self.n)
-        return evaluate_video(self.model, self.config.color, *videos, ssim_sequences=self.config.ssim_sequences)
+        return evaluate_video(self.model, self.config.color, *videos)
 
     def estimates(self) -> dict[str, Estimate]:
         """Constants with error bars from the positions that the model sees in the example videos' first L+P frames."""
@@ -107,7 +107,7 @@ def _answers(checkpoint: Path) -> bool:
         return False
     except RunError:
         return True
-    return config.architecture == "paig"
+    return config.cell_type != "video_lstm"
 
 
 def publish(checkpoint: Path) -> Path:

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from pig_core.build import build_model
-from pig_core.corrections import origins, to_count
 from pig_core.data import simulate
 from pig_core.decoder import PLACEMENTS, TemplateDecoder
 from pig_core.encoder import mass_moments
@@ -16,6 +15,7 @@ from pig_core.system import ConfigError
 from pig_core.tasks import TASKS
 from pig_lab.studies import explain
 from pig_lab.studies import origins as study
+from pig_lab.studies.template_origins import origins, to_count
 from pig_lab.trained import Trained
 
 SIZE, SPRING = 32, TASKS["spring_color"]

@@ -6,37 +6,43 @@ done: a command that was interrupted goes on where it was.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pig_core.config import checked, option, parser_of
 from pig_core.model import PAIG
-from pig_core.system import ConfigError, commit, replacing, results_folder, write_json
+from pig_core.system import (
+    ConfigError,
+    commit,
+    from_command_line,
+    option,
+    options,
+    replacing,
+    results_folder,
+    write_json,
+)
 
 from ..control import measures
 from .environment import gymnasium
 from .learn import learn, pendulum_config, run_folder
 
 
-@dataclass(frozen=True)
+@options
 class Options:
     """What to measure, on how many episodes."""
 
-    seed: int = option("training", 0, "fixes weights and batches of the training", least=0, most=2**32 - 1)
-    sequences: int = option("data", 500, "training sequences, 14 frames each", least=5)
-    resets: int = option("run", 100, "episodes of the main row and of told gravity: reset seeds 0, 1, ...", least=1)
-    others: int = option("run", 20, "episodes of every other row", least=1)
-    counts: str = option("run", "50,150,15,5,5000", "training sequences to compare with, separated by commas")
-    boxes: str = option("run", "50,500", "training sequences of a model without physics, separated by commas")
-    parts: str = option("run", "", "parts to measure, separated by commas; empty: all of them")
-    save_dir: str = option("run", "", "folder of the results; empty: reports/results/control")
+    seed: int = option(0, "fixes weights and batches of the training", ge=0, le=2**32 - 1)
+    sequences: int = option(500, "training sequences, 14 frames each", ge=5)
+    resets: int = option(100, "episodes of the main row and of told gravity: reset seeds 0, 1, ...", ge=1)
+    others: int = option(20, "episodes of every other row", ge=1)
+    counts: str = option("50,150,15,5,5000", "training sequences to compare with, separated by commas")
+    boxes: str = option("50,500", "training sequences of a model without physics, separated by commas")
+    parts: str = option("", "parts to measure, separated by commas; empty: all of them")
+    save_dir: str = option("", "folder of the results; empty: reports/results/control")
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            checked(each.name, getattr(self, each.name), type(each.default), each.metadata)
         self.numbers("counts"), self.numbers("boxes")
         if unknown := [name for name in filter(None, self.parts.split(",")) if name not in PARTS]:
             raise ConfigError(f"there is no part {unknown[0]!r}; allowed: {', '.join(PARTS)}")
@@ -146,6 +152,5 @@ def by_sequences(result: dict) -> dict[str, dict]:
 
 def main(arguments: list[str]) -> None:
     """Train one seed, measure it, write its result."""
-    parser = parser_of(Options, "python -m pig_core control", __doc__.splitlines()[0], {})
-    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    given = from_command_line(Options, arguments, "python -m pig_core control", __doc__.splitlines()[0])
     print(f"results: {run_experiment(Options(**given))}")

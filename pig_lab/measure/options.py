@@ -5,8 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pig_core.config import hint
-from pig_core.system import ConfigError, runs_folder
+from pig_core.system import ConfigError, nearest, runs_folder
 
 from .law import LAWS
 
@@ -60,7 +59,9 @@ class Options:
                                   f"{field.name} must be at least {least:g}, got {value!r}")  # fmt: skip
         if self.law != AUTO and self.law not in LAWS:
             allowed = [AUTO, *LAWS]
-            raise ConfigError(f"there is no law {self.law!r}; allowed: {', '.join(allowed)}{hint(self.law, allowed)}")
+            raise ConfigError(
+                f"there is no law {self.law!r}; allowed: {', '.join(allowed)}{nearest(self.law, allowed)}"
+            )
         if self.law != AUTO and not LAWS[self.law].suits(self.objects):
             raise ConfigError(
                 f"the law {self.law} is about {LAWS[self.law].objects or 'two or more'} objects, "

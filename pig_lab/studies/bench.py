@@ -29,7 +29,6 @@ from pig_core.config import make_config
 from pig_core.data import make_all
 from pig_core.model import video_losses
 from pig_core.system import (
-    choose_device,
     commit,
     keep_freed_memory,
     project_root,
@@ -85,7 +84,7 @@ def time_step(name: str, how: str, repeat: int, batch: int = BATCH, **changes: i
         changes: of the task's facts, e.g. ``n_objects=3``.
     """
     torch.set_num_threads(1)
-    device = choose_device("auto")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if how != "plain":
         keep_freed_memory()
     task = replace(TASKS[name], name="measured", **changes)
@@ -223,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"there is no part {', '.join(unknown)}; allowed: {', '.join(PARTS)}")
     for name in parts:
         print(f"{name} ...", flush=True)
-        about = {"commit": commit(), **provenance(choose_device("auto")), "cores": os.cpu_count()}
+        about = {"commit": commit(), **provenance(), "cores": os.cpu_count()}
         result = {"what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
         write_json(results_folder() / "benchmarks" / f"{name}.json", result)
         print(json.dumps(result["result"], indent=1), flush=True)

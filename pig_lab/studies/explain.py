@@ -5,7 +5,6 @@ import torch
 from scipy.optimize import least_squares
 from torch import Tensor
 
-from pig_core.corrections import to_count
 from pig_core.evaluate import judge
 from pig_core.physics import Law
 from pig_core.state import State, fit_state, guess_state, path_through
@@ -14,6 +13,7 @@ from pig_core.tasks import Task
 from ..estimate import Estimate, estimate
 from ..trained import Trained
 from .measures import outside_share
+from .template_origins import to_count
 
 DOTS = 300  # of the figure of velocity errors
 FITS = 8  # Gauss-Newton steps to the best state of a video

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from pig_core.build import build_model
-from pig_core.corrections import to_count
 from pig_core.model import PAIG, image_loss, to_video
 from pig_core.stages import Losses, Stage
 from pig_core.training import Session, run_stage
 
 from ..trained import Trained
 from .measures import outside_share, thinned
+from .template_origins import to_count
 
 STEPS, BATCH = 25_000, 20  # as in the run
 KEPT_STEPS = 1_000  # of the start "kept": either it moves at once or never
