@@ -12,17 +12,17 @@ from torch import Tensor
 from .config import SHAPING, Config, differing, saved_config
 from .decoder import VariableFromNetwork
 from .model import PAIG
-from .system import ConfigError, RunError, about, fields_of, replacing
+from .system import ConfigError, RunError, fact, fields_of, replacing
 from .training import Session
 
 FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, object]) -> None:
     """Write tensors and a JSON description into one file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **facts})}))
+        temporary.write_bytes(save(tensors, {"pig_core": json.dumps({"format": FORMAT, **about})}))
 
 
 def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -74,7 +74,7 @@ def read_config(path: Path) -> Config:
     return _config_in(path, load_tensors(path, only_about=True)[1])
 
 
-def _config_in(path: Path, facts: dict[str, object]) -> Config:
+def _config_in(path: Path, about: dict[str, object]) -> Config:
     try:
         return saved_config(about["config"])
     except ConfigError as error:
@@ -96,7 +96,7 @@ def load_model(path: Path, model: PAIG, config: Config) -> str:
     other = _config_in(path, about)
     different = differing(config, other, "model")
     trains_on = config.use_ckpt and not config.test_mode
-    free = {name for name, field in fields_of(Config).items() if about(field, "keeps_weights") and trains_on}
+    free = {name for name, field in fields_of(Config).items() if fact(field, "keeps_weights") and trains_on}
     if not free.issuperset(different):
         raise RunError(f"checkpoint {path} is of another model: {_listed(different, config, other)}")
     state, zeros = model.state_dict(), set(about.get("zeros", ()))

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Mapping
 from typing import Literal
 
-from .system import ConfigError, about, fields_of, nearest, option, options
+from .system import ConfigError, fact, fields_of, nearest, option, options
 from .tasks import LARGE_IMAGE, TASKS, Task
 
 # What an option shapes: all but "run" decide on the result; "run" only on where it is kept, and on what is reported.
@@ -114,7 +114,7 @@ class Config:
 def differing(ours: object, theirs: object, *parts: str) -> list[str]:
     """Names of the options of some parts in which two sets of options are not equal."""
     fields = fields_of(type(ours)).items()
-    return [n for n, field in fields if about(field, "part") in parts and getattr(ours, n) != getattr(theirs, n)]
+    return [n for n, field in fields if fact(field, "part") in parts and getattr(ours, n) != getattr(theirs, n)]
 
 
 # Values of options that differ from the defaults above: recipe -> ("all" tasks or one task) -> values.

@@ -1,5 +1,7 @@
 """Frames to positions: a U-Net masks the objects, each masked frame gives one position (nn/network/blocks.py)."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ class UNet(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, base, H, W), what the last 1x1 convolution turns into logits."""
         skips, precision = [], x.dtype
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.low_precision):
+        with torch.autocast(x.device.type, torch.bfloat16) if self.low_precision else nullcontext():
             for level, convs in enumerate(self.down):
                 x = convs(F.max_pool2d(x, 2) if level else x)
                 skips.append(x)

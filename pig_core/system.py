@@ -63,8 +63,8 @@ def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
     return 0
 
 
-# Options: a class decorated with `options`. Pydantic checks types, limits and choices; a refusal is one sentence, and the
-# command line is made from the class.
+# Options: a class decorated with `options`. Pydantic checks types, limits and choices, a refusal is one sentence, and
+# the command line is made from the class.
 
 T = TypeVar("T")
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
@@ -93,7 +93,7 @@ def options(kind: type[T]) -> type[T]:
 def option(default: object, help: str, **more: object) -> Any:
     """One option: its default, its meaning, and its limits in pydantic's words (``ge``, ``gt``, ``le``, ``lt``).
 
-    Every other keyword is a fact about the option, see :func:`about`.
+    Every other keyword is a fact about the option, see :func:`fact`.
     """
     limits = {name: more.pop(name) for name in (*_LIMITS, "allow_inf_nan") if name in more}
     if isinstance(default, float):
@@ -106,9 +106,9 @@ def fields_of(kind: type) -> dict[str, FieldInfo]:
     return kind.__pydantic_fields__
 
 
-def about(field: FieldInfo, fact: str) -> object:
+def fact(field: FieldInfo, name: str) -> object:
     """A fact about an option that :func:`option` was given; None where it was not."""
-    return (field.json_schema_extra or {}).get(fact)
+    return (field.json_schema_extra or {}).get(name)
 
 
 def allowed(field: FieldInfo) -> str:

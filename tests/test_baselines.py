@@ -20,7 +20,7 @@ from pig_core.training import Session, run_stage
 from pig_lab.studies.measures import trivial_predictors
 
 NO_STAGES = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
-FRAMES = {**NO_STAGES, "architecture": "video_lstm", "epochs": 1, "batch_size": 20, "recurrent_units": 16}
+FRAMES = {**NO_STAGES, "cell_type": "video_lstm", "epochs": 1, "batch_size": 20, "recurrent_units": 16}
 
 
 @pytest.mark.parametrize("name", BLACK_BOXES)
@@ -91,8 +91,8 @@ def test_a_baseline_is_trained_judged_and_saved_like_any_run(options, tiny, tmp_
 
 
 def test_frames_without_objects_refuse_stages_that_need_objects():
-    with pytest.raises(ConfigError, match="knows no objects: set locality_steps"):
-        make_config(architecture="video_lstm")
+    with pytest.raises(ConfigError, match="has no objects: set locality_steps"):
+        make_config(cell_type="video_lstm")
 
 
 def test_the_model_of_frames_sees_the_input_frames_only():

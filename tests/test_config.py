@@ -12,7 +12,7 @@ from pig_core.baselines import BLACK_BOXES
 from pig_core.build import DECODERS, VELOCITIES, build_model
 from pig_core.config import PARTS, RECIPES, Config, differing, make_config, saved_config, task_of
 from pig_core.decoder import PLACEMENTS
-from pig_core.system import ConfigError, about, fields_of, from_command_line
+from pig_core.system import ConfigError, fact, fields_of, from_command_line
 from pig_core.tasks import TASKS
 from pig_core.training import OPTIMIZERS
 
@@ -91,7 +91,7 @@ def test_choices_are_the_names_of_what_there_is_to_choose():
 
 
 def test_every_option_states_what_it_shapes():
-    assert {about(field, "part") for field in fields_of(Config).values()} == set(PARTS)
+    assert {fact(field, "part") for field in fields_of(Config).values()} == set(PARTS)
     assert all(field.description for field in fields_of(Config).values())
     plain = make_config()
     assert differing(plain, make_config(seed=1, truth="k=3", save_dir="x"), "training", "data") == ["seed", "truth"]

@@ -33,15 +33,15 @@ def test_a_template_that_is_not_turned_is_drawn_as_before_and_a_quarter_turn_is_
         middle = torch.tensor([[[8.0, 8.0, 0.0]] * 2])
         quarter = torch.tensor([[[8.0, 8.0, math.pi / 2]] * 2])
         if coordinates == "exact":  # as released the middle of the image is no one's middle
-            turned = turning.objects(middle)[1].rot90(1, (-2, -1))
-            torch.testing.assert_close(turning.objects(quarter)[1], turned, atol=1e-5, rtol=0)
+            turned = turning.objects(middle, turning.appearance())[1].rot90(1, (-2, -1))
+            torch.testing.assert_close(turning.objects(quarter, turning.appearance())[1], turned, atol=1e-5, rtol=0)
 
 
 def test_a_turned_template_moves_with_its_position_pixel_by_pixel():
     torch.manual_seed(0)
     decoder = TurningDecoder(1, 3, 32, "exact", "taper")
     with torch.no_grad():
-        here, there = (decoder.objects(torch.tensor([[[x, 14.3, 0.7]]]))[1] for x in (12.6, 17.6))
+        here, there = (decoder.objects(torch.tensor([[[x, 14.3, 0.7]]]), decoder.appearance())[1] for x in (12.6, 17.6))
         torch.testing.assert_close(there[..., 5:], here[..., :-5], atol=1e-4, rtol=0)
 
 

@@ -103,7 +103,7 @@ def test_a_run_that_cannot_answer_is_not_offered(tmp_path, monkeypatch):
     no_objects = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
     own = replace(TASKS["spring_color"], name="own")
     runs = {
-        "frames": (make_config(architecture="video_lstm", recurrent_units=8, epochs=1, **no_objects), None),
+        "frames": (make_config(cell_type="video_lstm", recurrent_units=8, epochs=1, **no_objects), None),
         "own": (make_config(own), own),
         "spring": (make_config(), None),
     }

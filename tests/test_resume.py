@@ -13,7 +13,7 @@ import torch
 
 from pig_core.__main__ import main as program
 from pig_core.build import build_model
-from pig_core.checkpoint import load_model, load_tensors, save_session, save_tensors
+from pig_core.checkpoint import load_model, load_tensors, save_session
 from pig_core.run import Run
 from pig_core.system import CHECKPOINT, UNFINISHED, RunError
 from pig_core.training import Session
@@ -89,33 +89,15 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path, capsy
 
 
 def test_what_shapes_no_result_may_change_when_a_run_goes_on(tiny, tmp_path):
-    """As the advice after a gradient that was not finite says: resume=True debug=True."""
     options = {"save_dir": str(tmp_path / "run"), "epochs": 4, "batch_size": 20, "save_every_n_epochs": 1, **JOINT_ONLY}
     first = Run.start(tiny(**options))
     save_session(first.folder / UNFINISHED, first.model, first.config, Session(step=0))
-    again = Run.start(tiny(**{**options, "save_every_n_epochs": 3}, resume=True, debug=True, print_interval=7))
-    assert again.config.debug
+    again = Run.start(tiny(**{**options, "save_every_n_epochs": 3}, resume=True, print_interval=7))
     again.train()
     assert again.session.finished == ["joint"]
     save_session(first.folder / UNFINISHED, first.model, first.config, Session(step=0))
     with pytest.raises(RunError, match=r"other options: autoencoder_loss=3.0 \(here 2.0\)"):
         Run.start(tiny(**options, resume=True, autoencoder_loss=2.0))
-
-
-def test_a_training_left_by_a_version_that_numbered_its_stages_goes_on(tiny, tmp_path):
-    first = Run.start(tiny(save_dir=str(tmp_path / "run")))
-    first.train()
-    path = first.folder / UNFINISHED
-    tensors, about = load_tensors(path)
-    del about["format"], about["session"]["finished"]
-    about["session"]["stage"] = 3  # locality, decoder and vision are done
-    about["config"] |= {"dynamics_batch": 128, "vision_lr": 2e-3}
-    save_tensors(path, tensors, about)
-    again = Run.start(tiny(save_dir=str(tmp_path / "run"), resume=True))
-    assert again.session.finished == ["locality", "decoder", "vision"]
-    again.train()
-    assert [p["stage"] for p in again.session.curves][-1] == "dynamics"
-    assert again.session.finished == ["locality", "decoder", "vision", "dynamics"]
 
 
 def test_nothing_to_resume_is_said(tiny, tmp_path):
@@ -167,29 +149,9 @@ def test_a_training_may_go_on_with_other_coordinates_and_another_velocity(tiny, 
         Run.start(tiny(save_dir=str(tmp_path / "x"), **{**options, "epochs": 0}, test_mode=True))
 
 
-def test_a_velocity_network_that_starts_at_zero_predicts_rest(tiny):
-    positions = 32 * torch.rand(5, 4, 2, 2)
-    for init, rests in (("zero", True), ("random", False)):
-        model = build_model(tiny(recipe="paper", velocity_init=init))
-        pos, vel = model.velocity(positions, model.physics)
-        assert torch.equal(pos, positions[:, -1])
-        assert (vel.abs().max() == 0) == rests
-
-
 def test_predictions_outside_of_the_picture_are_counted(tiny, tmp_path):
     run = Run.start(tiny(recipe="paper", save_dir=str(tmp_path / "run"), epochs=1, batch_size=30))
     with torch.no_grad():
         run.model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: all of them have left
     run.train()
     assert [point["outside"] for point in run.session.curves if point["stage"] == "joint"] == [1.0, 1.0]
-
-
-@pytest.mark.parametrize(("weight", "comes_back"), [(0.0, False), (1.0, True)])
-def test_predictions_that_have_left_come_back_only_if_leaving_costs_something(weight, comes_back, tiny, tmp_path):
-    options = {"recipe": "paper", "epochs": 1, "batch_size": 30, "dynamics_steps": 0, "outside_loss": weight}
-    run = Run.start(tiny(save_dir=str(tmp_path / "run"), **options))
-    bias = run.model.velocity.mlp[-1].bias
-    with torch.no_grad():
-        bias.fill_(1e3)  # pixels per second: all of them have left
-    run.train()
-    assert all((bias < 1e3) if comes_back else (bias == 1e3))

@@ -45,7 +45,7 @@ class Waits(TorchDispatchMode):
     ],
 )  # fmt: skip
 def test_no_step_waits_for_a_number(stage, task, tiny, tmp_path, monkeypatch):
-    options = {"recipe": "paper", "epochs": 1} if stage == "joint" else {f"{stage}_steps": 8, "vision_batch": 4}
+    options = {"recipe": "paper", "epochs": 1} if stage == "joint" else {f"{stage}_steps": 8}
     config = tiny(task, datapoints=16, batch_size=2, print_interval=1000, save_dir=str(tmp_path / "run"), **options)
     run = Run.start(config)
     made = STAGES[stage](run.model, config, run.frames)

@@ -76,7 +76,7 @@ def test_separable_drawing_is_what_grid_sample_draws():
     made = decoder("exact")
     positions = torch.rand(5, 1, 2) * 32
     with torch.no_grad():
-        _, logits = made.objects(positions)
+        _, logits = made.objects(positions, made.appearance())
         coordinates = placement_exact(positions[:, 0], torch.tensor(1.0), 32, 16)  # (5, 2, 32)
         grid = (coordinates + 0.5) / 8 - 1  # to grid_sample's convention
         grid = torch.stack([grid[:, :1].expand(5, 32, 32), grid[:, 1:].mT.expand(5, 32, 32)], -1)

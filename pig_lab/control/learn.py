@@ -34,7 +34,7 @@ def pendulum_config(seed: int = 0, sequences: int = 500, arrow: bool = True, **o
         raise ConfigError(f"sequences must be a whole number of at least 5, got {sequences!r}")
     own = {
         "decoder_type": "turning_transformer", "mask_background": True, "start_prior": False, "substeps": 1,
-        "locality_steps": 0, "decoder_steps": 60, "vision_steps": 100, "vision_batch": 32,
+        "locality_steps": 0, "decoder_steps": 60, "vision_steps": 100,
         "n_train": sequences, "n_eval": HELD_OUT, "print_interval": 100,
         "data_dir": str(data_folder() / "pendulum" / f"{sequences}"),
     }  # fmt: skip

@@ -63,11 +63,11 @@ _JOINT = {
 # Dynamics that are learned, velocity included, on the positions of all training videos.
 _LEARNED = {
     "velocity_type": "difference_mlp", "backward_loss": 0.0, "start_prior": False, "dynamics_steps": 2000,
-    "dynamics_sequences": 0, "ssim_sequences": 0,
+    "dynamics_sequences": 0,
 }  # fmt: skip
 _BLACK_BOX = {**_LEARNED, "physics_lr_scale": 1.0, "dynamics_lr": 4e-3}
 _FRAMES = {
-    **_NO_STAGES, "architecture": "video_lstm", "background_init": "network", "start_prior": False,
+    **_NO_STAGES, "cell_type": "video_lstm", "background_init": "network", "start_prior": False,
     "recurrent_units": 512, "epochs": 3, "batch_size": 32, "base_lr": 1e-3, "eval_every_n_epochs": 3,
 }  # fmt: skip
 
@@ -90,8 +90,8 @@ STUDIES: dict[str, Study] = {
     "dynamics": Study(
         "Do black boxes in the place of physics predict as far?",
         {
-            "improved": {"ssim_sequences": 0},
-            "no_start_prior": {"ssim_sequences": 0, "start_prior": False},
+            "improved": {},
+            "no_start_prior": {"start_prior": False},
             "physics": _LEARNED,
             "lstm": {**_BLACK_BOX, "cell_type": "lstm"},
             "interaction": {**_BLACK_BOX, "cell_type": "interaction"},
