@@ -141,9 +141,21 @@ class TemplateDecoder(Decoder):
         coordinates = self.place(positions, self.log_sigma.exp(), self.image_size, self.template_size)
         weights = bilinear_weights(coordinates, self.template_size, self.cut)  # (N, K, 2, S, h)
         across, down = weights[:, :, :1], weights[:, :, 1:]  # x is the column, y the row
-        placed = (down @ _sheet(appearance)) @ across.transpose(-1, -2)  # (N, K, 1 + C, S, S)
+        placed = _placed(down, _sheet(appearance), across)  # (N, K, 1 + C, S, S)
         logits, contents = placed.split([1, placed.shape[2] - 1], 2)  # cheaper on the way back than two slices
         return contents, logits.squeeze(2) + OUTSIDE_LOGIT
+
+
+def _placed(down: Tensor, sheet: Tensor, across: Tensor) -> Tensor:
+    """Sheets (K, 1 + C, h, h) at weights (N, K, 1, S, h) along columns and rows: (N, K, 1 + C, S, S)."""
+    if torch.is_grad_enabled():
+        return (down @ sheet) @ across.transpose(-1, -2)
+    # The same numbers without a copy of the sheet for every frame: half the time, and a refinement draws 40 times.
+    n, k, _, size, h = down.shape
+    rows = down.squeeze(2).transpose(0, 1).flatten(1, 2) @ sheet.transpose(1, 2).flatten(2)  # (K, N S, (1 + C) h)
+    columns = across.squeeze(2).permute(1, 0, 3, 2)  # (K, N, h, S)
+    placed = rows.view(k, n, -1, h) @ columns  # (K, N, S (1 + C), S)
+    return placed.view(k, n, size, -1, size).permute(1, 0, 3, 2, 4)
 
 
 def _sheet(appearance: Appearance) -> Tensor:
