@@ -1,4 +1,9 @@
-"""Simulated scenes of a task: starts and physics of its law with 10 substeps, and the rules by which they are kept."""
+"""Videos of a task: simulated scenes, and data files in the authors' npz layout, checked before use.
+
+A file holds ``train_x``, ``valid_x`` and ``test_x``, uint8 (N, T, H, W, 3). Ours also hold ``*_pos``, the simulator's
+positions (N, T, K, 2) in pixels: they judge a run, training never reads them. A law with actions adds ``*_actions``,
+(N, T, A).
+"""
 
 import argparse
 import multiprocessing
@@ -99,22 +104,23 @@ def _accepted(task: Task, path: np.ndarray, frame: int) -> np.ndarray:
     return keep
 
 
-# Data files: the authors' npz layout, made by simulation where they are missing, checked before use.
-#
-# A file holds ``train_x``, ``valid_x`` and ``test_x``, uint8 (N, T, H, W, 3). Ours also hold ``*_pos``, the simulator's
-# positions (N, T, K, 2) in pixels: they judge a run, training never reads them. Where a law knows actions there are
-# ``*_actions``, (N, T, A), too. A ``task`` of None stands for the catalogue's of the options' name.
-
 SPLITS = ("train", "valid", "test")
 CHUNK = 100  # sequences rendered and written at a time; bounds the memory
 
 
-def data_path(config: Config, length: int, task: Task | None = None) -> Path:
-    """Where the file with sequences of ``length`` frames is: for the five tasks under the authors' name for it.
+class Videos(NamedTuple):
+    """One split of a data file."""
 
-    A file's name decides on its content, too: another ``data_seed`` is another name and gives other videos.
+    frames: Tensor  # uint8 (N, T, H, W, 3)
+    positions: Tensor | None  # (N, T, K, 2) the simulator's, pixels, for evaluation only; None: the file has none
+    actions: Tensor | None  # (N, T, A) what acts from each frame to the next; None: the law takes no actions
+
+
+def data_path(config: Config, task: Task, length: int) -> Path:
+    """Path of the file with sequences of ``length`` frames; the five tasks have the authors' names.
+
+    The name seeds the content: another ``data_seed`` is another name and gives other videos.
     """
-    task = task_of(config, task)
     values = {name: f"{value:g}" for name, value in task.truth.items()}
     known = TASKS.get(task.name)
     if known and known.files and known.law is task.law and replace(known, truth=task.truth) == task:
@@ -173,16 +179,13 @@ def _drawn(task: Task, positions: np.ndarray) -> Iterator[np.ndarray]:
         yield SPRITES[task.sprite](part.reshape(-1, *part.shape[2:]), task.image_size, task.radius)
 
 
-def example_videos(task: Task, n: int = 8) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Fresh test videos, made in a second: uint8 (n, T, H, W, 3), positions (n, T, K, 2) in pixels, actions (n, T, A).
-
-    They follow the rules of the long test file but are none of its videos.
-    """
+def example_videos(task: Task, n: int = 8) -> Videos:
+    """New test videos, simulated in a second: by the rules of the long test file, but not among its videos."""
     rng = np.random.default_rng(zlib.crc32(b"examples"))
     scenes = simulate(task, n, task.test_length, rng, crossing=task.half_pane)
     frames = torch.from_numpy(np.concatenate([*_drawn(task, scenes.positions)])).unflatten(0, (n, -1))
     actions = None if scenes.actions is None else torch.from_numpy(scenes.actions).float()
-    return frames, torch.from_numpy(scenes.positions.astype(np.float32)), actions
+    return Videos(frames, torch.from_numpy(scenes.positions.astype(np.float32)), actions)
 
 
 def _write_array(file: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], parts) -> None:
@@ -194,14 +197,13 @@ def _write_array(file: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple
             member.write(np.ascontiguousarray(part).data)
 
 
-def ensure_file(config: Config, length: int, task: Task | None = None) -> Path:
+def ensure_file(config: Config, task: Task, length: int) -> Path:
     """The path of the data file with ``length`` frames, simulated first if it may be and is not there.
 
     Raises:
         DataError: if the file is missing from a folder that the user named, or holds another number of sequences.
     """
-    task = task_of(config, task)
-    path = data_path(config, length, task)
+    path = data_path(config, task, length)
     sizes = {"train": config.n_train, "valid": config.n_eval, "test": config.n_eval}
     if path.is_file():
         for split, held in _simulated_sizes(path).items():
@@ -242,7 +244,7 @@ def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type
     Args:
         shape: expected shape; None stands for any positive size.
     Raises:
-        DataError: if the file is missing, damaged, or the array has another shape or type.
+        DataError: if the file is missing or damaged, or the array has another shape or type.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -251,8 +253,9 @@ def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type
             array = file[name]
     except FileNotFoundError:
         raise DataError(f"data file {path} does not exist") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged or not an npz file ({error})") from error
+    except _UNREADABLE as error:
+        why = "it holds Python objects, which are never loaded" if "pickle" in str(error) else error
+        raise DataError(f"{path} is damaged or not an npz file ({why})") from error
     wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     fits = len(array.shape) == len(shape) and all(
         (n is None and m > 0) or n == m for n, m in zip(shape, array.shape, strict=False)
@@ -262,49 +265,34 @@ def load_array(path: Path, name: str, shape: tuple[int | None, ...], dtype: type
     return array
 
 
-def load_frames(config: Config, split: str, length: int, task: Task | None = None) -> Tensor:
-    """Video of one split, uint8 (N, T, H, W, 3) on the CPU; ``datapoints`` limits the training split.
+# What reading a damaged, encrypted or oddly compressed npz file raises.
+_UNREADABLE = (OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+def load_videos(config: Config, task: Task, split: str, length: int) -> Videos:
+    """One split of the data file with sequences of ``length`` frames; ``datapoints`` limits the training split.
 
     Raises:
         DataError: see :func:`load_array`; also if the sequences are shorter than the model needs.
     """
-    task = task_of(config, task)
-    path = ensure_file(config, length, task)
+    path = ensure_file(config, task, length)
     size = task.image_size
     frames = load_array(path, f"{split}_x", (None, None, size, size, 3), np.uint8)
     # A longer file must hold frames to extrapolate to.
     needed = task.seen_steps + (length > task.train_length)
     if frames.shape[1] < needed:
-        raise DataError(f"{split}_x in {path} has {frames.shape[1]} frames a sequence, {config.task} needs {needed}")
-    if split == "train" and config.datapoints:
-        frames = frames[: config.datapoints]
-    return torch.from_numpy(frames)
-
-
-def load_positions(config: Config, split: str, length: int, task: Task | None = None) -> Tensor | None:
-    """The simulator's positions (N, T, K, 2), pixels, for evaluation only; None where the file has none."""
-    task = task_of(config, task)
-    path = ensure_file(config, length, task)
+        raise DataError(f"{split}_x in {path} has {frames.shape[1]} frames per sequence, {config.task} needs {needed}")
+    positions = actions = None
     with np.load(path, allow_pickle=False) as file:
-        if f"{split}_pos" not in file.files:
-            return None
-    return torch.from_numpy(load_array(path, f"{split}_pos", (None, None, task.n_objects, 2), np.float32))
-
-
-def load_actions(config: Config, split: str, length: int, task: Task | None = None) -> Tensor | None:
-    """What acts from outside from each frame to the next, (N, T, A); None for a law that knows no actions."""
-    task = task_of(config, task)
-    if not task.law.n_actions:
-        return None
-    path = ensure_file(config, length, task)
-    actions = load_array(path, f"{split}_actions", (None, None, task.law.n_actions), np.float32)
+        judged = f"{split}_pos" in file.files
+    if judged:
+        positions = load_array(path, f"{split}_pos", (len(frames), frames.shape[1], task.n_objects, 2), np.float32)
+    if task.law.n_actions:
+        shape = (len(frames), frames.shape[1], task.law.n_actions)
+        actions = load_array(path, f"{split}_actions", shape, np.float32)
     limit = config.datapoints if split == "train" and config.datapoints else None
-    return torch.from_numpy(actions[:limit])
-
-
-# Every data file at once, one process per core: ``python -m pig_core data [task ...]`` or ``make data``.
-#
-# Nothing needs this: a run simulates the two files of its task itself, if they are not there.
+    arrays = (None if array is None else torch.from_numpy(array[:limit]) for array in (frames, positions, actions))
+    return Videos(*arrays)
 
 
 def make_all(tasks: Sequence[str], processes: int = 0, **options: object) -> list[Path]:
@@ -318,9 +306,10 @@ def make_all(tasks: Sequence[str], processes: int = 0, **options: object) -> lis
     Raises:
         ConfigError, DataError, SimulationError: as a run would.
     """
-    configs = [make_config(task, simulate=True, **options) for task in tasks]
-    jobs = [(c, length) for c in configs for length in (TASKS[c.task].train_length, TASKS[c.task].test_length)]
-    jobs.sort(key=lambda job: job[1] * TASKS[job[0].task].image_size ** 2, reverse=True)  # the longest first
+    configs = [make_config(name, simulate=True, **options) for name in tasks]
+    pairs = [(config, task_of(config)) for config in configs]
+    jobs = [(config, task, length) for config, task in pairs for length in (task.train_length, task.test_length)]
+    jobs.sort(key=lambda job: job[2] * job[1].image_size ** 2, reverse=True)  # the longest first
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the children: each has one core
     # Fresh processes: a fork would copy PyTorch's threads in whatever state they are.
     context = multiprocessing.get_context("spawn")

@@ -19,7 +19,7 @@ from torch import Tensor
 from .build import build_model
 from .checkpoint import load_model, load_session, save_model, save_session
 from .config import AUTHORS_NAMES, Config, make_config, task_of
-from .data import data_path, load_actions, load_frames, load_positions
+from .data import Videos, data_path, load_videos
 from .evaluate import (
     Evaluation,
     evaluate_video,
@@ -167,7 +167,7 @@ class Run:
     model: PAIG
     frames: Tensor  # training video, uint8 (N, L+P, H, W, 3), on the model's device
     actions: Tensor | None  # what acts from outside in it, (N, L+P, A), on the model's device
-    held_out: dict[str, tuple[Tensor, Tensor | None]]  # "valid" and "test" video, uint8 (N, T, H, W, 3), and actions
+    held_out: dict[str, Videos]  # "valid" and "test"
     session: Session = field(default_factory=Session)  # how far training has come, with its curves
     observers: list[Observer] = field(default_factory=list)  # told about every step and every pause
     commit: str = "unknown"  # of the checkout when the run started
@@ -192,13 +192,10 @@ class Run:
         folder = choose_folder(config)
         source = _checkpoint_to_start_from(config, folder)
         lengths = {"valid": task.train_length, "test": task.test_length}
-        held_out = {
-            split: (load_frames(config, split, length, task), load_actions(config, split, length, task))
-            for split, length in lengths.items()
-        }
-        frames = load_frames(config, "train", task.train_length, task)[:, : task.seen_steps].to(device)
-        actions = load_actions(config, "train", task.train_length, task)
-        actions = None if actions is None else actions[:, : task.seen_steps].to(device)
+        held_out = {split: load_videos(config, task, split, length) for split, length in lengths.items()}
+        training = load_videos(config, task, "train", task.train_length)
+        frames = training.frames[:, : task.seen_steps].to(device)
+        actions = None if training.actions is None else training.actions[:, : task.seen_steps].to(device)
         print(f"data: {len(frames)} training videos of {config.task}", flush=True)
         model = build_model(config, task, estimate_background(config, frames)).to(device)
         changed = load_model(source, model, config) if source else ""
@@ -216,7 +213,7 @@ class Run:
     @property
     def _videos(self) -> str:
         """The data file's name, which tells a task from its other forms."""
-        return data_path(self.config, self.task.train_length, self.task).name
+        return data_path(self.config, self.task, self.task.train_length).name
 
     def train(self, until: str | None = None) -> Session:
         """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind.
@@ -248,9 +245,7 @@ class Run:
     def evaluate(self) -> dict[str, object]:
         """Evaluate on the long test file and gather ``metrics.json``'s content."""
         config, task = self.config, self.task
-        frames, actions = self.held_out["test"]
-        truth = load_positions(config, "test", task.test_length, task)
-        self.evaluation = evaluate_video(self.model, config.color, frames, truth, actions)
+        self.evaluation = evaluate_video(self.model, config.color, *self.held_out["test"])
         judged = judge(self.evaluation.metrics, self.model.physics.values(), task)
         self.metrics = {
             "task": config.task,
@@ -286,8 +281,9 @@ class Run:
     def _pause(self, session: Session, epoch: int | None) -> None:
         """At an epoch's end evaluate on the validation split, there and between stages save, where that is due."""
         config = self.config
+        valid = self.held_out["valid"]
         if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
-            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, *self.held_out["valid"]))
+            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, valid.frames, valid.actions))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
             for observer in self.observers:  # first: what they have more than the session is left out on resuming
                 observer.paused(self, epoch is None)

@@ -1,16 +1,11 @@
 """Fixtures that several test files share."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from pig_core.config import make_config
-
-HERE = Path(__file__).resolve().parent
-# The small vectors are kept with the tests; the large ones lie beside the checkout where the project is developed.
-GOLDEN = (HERE / "vectors", HERE.parents[1] / "shared" / "golden")
+from pig_core.config import Config, make_config, task_of
+from pig_core.data import Videos, load_videos
 
 # A run of seconds: every stage is passed through, nothing is learned.
 TINY = {
@@ -24,13 +19,9 @@ TINY = {
 }
 
 
-def golden(name: str) -> dict[str, np.ndarray]:
-    """Vectors computed by the authors' implementation; a user's checkout has only some of them."""
-    path = next((folder / name for folder in GOLDEN if (folder / name).is_file()), None)
-    if path is None:
-        pytest.skip(f"the authors' reference vectors {name} are not here")
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+def load(config: Config, split: str, length: int) -> Videos:
+    """One split of a data file of the catalogue's task."""
+    return load_videos(config, task_of(config), split, length)
 
 
 def figures_in(outputs: list[dict]) -> int:

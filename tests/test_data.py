@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from pig_core.__main__ import main
-from pig_core.config import make_config
-from pig_core.data import data_path, ensure_file, load_frames, load_positions, make_all
+from pig_core.config import make_config, task_of
+from pig_core.data import data_path, ensure_file, make_all
 from pig_core.draw import draw_discs
 from pig_core.model import to_video
 from pig_core.system import DataError, PigError
+from pig_core.tasks import TASKS
+
+from .conftest import load
 
 
 def authors_file(folder, length=12, **arrays):
@@ -27,7 +30,7 @@ def authors_file(folder, length=12, **arrays):
 
 def test_simulated_files_have_the_authors_layout_and_are_reproducible(tiny, tmp_path):
     config = tiny(data_dir=str(tmp_path))
-    path = ensure_file(config, 12)
+    path = ensure_file(config, task_of(config), 12)
     assert path.relative_to(tmp_path).as_posix() == "spring_color/color_spring_vx8_vy8_sl12_r2_k4_e6.npz"
     with np.load(path, allow_pickle=False) as file:
         first = dict(file)
@@ -38,29 +41,33 @@ def test_simulated_files_have_the_authors_layout_and_are_reproducible(tiny, tmp_
     }
     assert not np.array_equal(first["valid_x"], first["test_x"])
     path.unlink()
-    with np.load(ensure_file(config, 12), allow_pickle=False) as file:
+    with np.load(ensure_file(config, task_of(config), 12), allow_pickle=False) as file:
         for name, array in first.items():
             np.testing.assert_array_equal(file[name], array)
 
 
 def test_positions_say_where_the_discs_are(tiny):
     config = tiny()
-    frames, positions = load_frames(config, "test", 12), load_positions(config, "test", 12)
+    frames, positions, _ = load(config, "test", 12)
     redrawn = draw_discs(positions.numpy().reshape(-1, 2, 2).astype(np.float64), 32).reshape(frames.shape)
     assert np.abs(redrawn.astype(int) - frames.numpy()).max() <= 40  # a float32 may fall into the next tenth
     assert (redrawn == frames.numpy()).mean() > 0.999
 
 
+def path_of(config):
+    return data_path(config, task_of(config), 12)
+
+
 def test_other_truths_get_a_file_of_their_own():
-    names = {data_path(make_config(truth=t), 12).name for t in ("", "k=2.5", "k=2.5,l=7", "l = 7")}
+    names = {path_of(make_config(truth=t)).name for t in ("", "k=2.5", "k=2.5,l=7", "l = 7")}
     assert len(names) == 4
     assert "color_spring_vx8_vy8_sl12_r2_k2.5_e7.npz" in names
 
 
 def test_a_data_seed_gives_other_videos_under_another_name(tiny):
     usual, other = tiny(), tiny(data_seed=3)
-    assert data_path(other, 12).name == data_path(usual, 12).name.replace(".npz", "_seed3.npz")
-    a, b = load_positions(usual, "train", 12), load_positions(other, "train", 12)
+    assert path_of(other).name == path_of(usual).name.replace(".npz", "_seed3.npz")
+    a, b = load(usual, "train", 12).positions, load(other, "train", 12).positions
     assert a.shape == b.shape
     assert (a - b).abs().amax((1, 2, 3)).min() > 0.1  # no video in common
 
@@ -68,10 +75,10 @@ def test_a_data_seed_gives_other_videos_under_another_name(tiny):
 def test_the_authors_own_files_work_unchanged(tmp_path):
     authors_file(tmp_path)
     config = make_config(data_dir=str(tmp_path), datapoints=4)
-    frames = load_frames(config, "train", 12)
+    frames = load(config, "train", 12).frames
     assert frames.shape == (4, 12, 32, 32, 3)
-    assert load_frames(config, "valid", 12).shape[0] == 2
-    assert load_positions(config, "test", 12) is None
+    assert load(config, "valid", 12).frames.shape[0] == 2
+    assert load(config, "test", 12).positions is None
 
 
 def test_video_keeps_rows_columns_and_channels_apart():
@@ -122,7 +129,7 @@ def bad(kind, path):
         ("no train_x", "no array 'train_x'"),
         ("float", "float32"),
         ("wrong size", r"expected uint8 \(any, any, 32, 32, 3\)"),
-        ("too short", "7 frames a sequence, spring_color needs 10"),
+        ("too short", "7 frames per sequence, spring_color needs 10"),
         ("no sequences", r"\(0, 12, 32, 32, 3\)"),
     ],
 )
@@ -130,21 +137,21 @@ def test_bad_files_are_refused_with_one_sentence(kind, says, tmp_path):
     path = authors_file(tmp_path)
     bad(kind, path)
     with pytest.raises(DataError, match=says) as caught:
-        load_frames(make_config(data_dir=str(tmp_path)), "train", 12)
+        load(make_config(data_dir=str(tmp_path)), "train", 12)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_named_folder_without_the_file_is_not_filled_silently(tmp_path):
     with pytest.raises(DataError, match="does not exist: put it there, set simulate=True"):
-        load_frames(make_config(data_dir=str(tmp_path)), "train", 12)
+        load(make_config(data_dir=str(tmp_path)), "train", 12)
     assert not any(tmp_path.iterdir())
 
 
 def test_a_failed_simulation_leaves_nothing_behind(tmp_path):
     config = make_config(data_dir=str(tmp_path), simulate=True, truth="l=20", n_train=5, n_eval=5)
     with pytest.raises(PigError):
-        load_frames(config, "train", 12)
+        load(config, "train", 12)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -156,7 +163,7 @@ def test_all_files_at_once_are_those_of_single_runs(tiny, tmp_path):
     for path in paths:
         length = int(path.name.split("_sl")[1][:2])
         task = path.parent.name
-        single = ensure_file(make_config(task, data_dir=str(alone), simulate=True, **sizes), length)
+        single = ensure_file(make_config(task, data_dir=str(alone), simulate=True, **sizes), TASKS[task], length)
         assert single.relative_to(alone) == path.relative_to(together)
         assert single.read_bytes() == path.read_bytes()
 

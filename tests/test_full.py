@@ -8,7 +8,7 @@ import torch
 
 from pig_core.build import build_model
 from pig_core.config import Config
-from pig_core.data import load_frames, simulate
+from pig_core.data import simulate
 from pig_core.run import Run
 from pig_core.stages import encode_all, joint_stage
 from pig_core.state import fit_state, guess_state, path_through
@@ -17,6 +17,8 @@ from pig_core.tasks import TASKS
 from pig_lab.report.results import curves_of, load_results
 from pig_lab.studies import behind, claims, expectations, explain, full, measures, paper, restart, tracker
 from pig_lab.trained import Trained
+
+from .conftest import load
 
 SPRING = TASKS["spring_color"]
 
@@ -33,7 +35,7 @@ def fresh(tiny):
     """A model of the recipe paper that has learned nothing, some training videos, and the positions it sees in them."""
     config = tiny("spring_color", recipe="paper")
     model = build_model(config)
-    frames = load_frames(config, "train", SPRING.train_length, SPRING)[:24, : SPRING.seen_steps]
+    frames = load(config, "train", SPRING.train_length).frames[:24, : SPRING.seen_steps]
     return Trained(config, SPRING, model), frames, encode_all(model, config.color, frames)
 
 
@@ -229,7 +231,7 @@ def test_a_kept_full_run_begins_as_a_run_of_today(seed, data_dir):
     [kept] = paper.full_runs().query("seed == @seed").itertuples()
     known = {name: value for name, value in kept.config.items() if name in Config.__dataclass_fields__}
     config = Config(**known | {"data_dir": str(data_dir / "whole"), "simulate": True})
-    frames = load_frames(config, "train", SPRING.train_length, SPRING)
+    frames = load(config, "train", SPRING.train_length).frames
     found, first = joint_stage(build_model(config), config, frames).losses(0), curves_of(kept).iloc[0]
     for name in ("recons_loss", "pred_loss"):
         assert found[name].item() == pytest.approx(

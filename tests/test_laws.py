@@ -10,6 +10,7 @@ import torch
 
 from pig_core import TASKS, Constant, Law, Run, Task, example_videos, make_config, simulate
 from pig_core.build import build_model
+from pig_core.config import task_of
 from pig_core.data import data_path
 from pig_core.physics import LAWS, Spring, directions
 from pig_core.stages import dynamics_stage
@@ -220,7 +221,7 @@ def test_the_best_possible_names_the_bias_of_few_substeps_for_any_law():
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(ConfigError, match="PushedSpring cannot run backwards in time: set velocity_type to fit"):
         make_config(PUSHED, velocity_type="mlp")
-    with pytest.raises(ConfigError, match="cell_type lstm knows no actions, which pushed_spring has"):
+    with pytest.raises(ConfigError, match="cell_type lstm takes no actions, which pushed_spring has"):
         make_config(PUSHED, cell_type="lstm", velocity_type="mlp", backward_loss=0.0, start_prior=False)
     with pytest.raises(ConfigError, match=r"truth has 'c=-1'; pushed_spring allows .*c=<positive number>, a=<number>"):
         make_config(PUSHED, truth="c=-1")
@@ -250,11 +251,12 @@ def test_every_form_of_a_task_has_a_data_file_of_its_own():
     spring = TASKS["spring_color"]
     own = replace(spring, name="own")
     forms = [spring, own, replace(own, n_objects=3), replace(own, speed=4.0), PUSHED, replace(PUSHED, law=Slippery)]
-    names = [data_path(make_config(task), 12, task) for task in forms]
+    names = [data_path(make_config(task), task, 12) for task in forms]
     assert len(set(names)) == len(forms)
     assert names[0].name == "color_spring_vx8_vy8_sl12_r2_k4_e6.npz"
-    assert data_path(make_config(own), 12, replace(own, title="Another title")) == names[1]
-    assert data_path(make_config("spring_color", truth="k=3"), 12).name == "color_spring_vx8_vy8_sl12_r2_k3_e6.npz"
+    assert data_path(make_config(own), replace(own, title="Another title"), 12) == names[1]
+    config = make_config("spring_color", truth="k=3")
+    assert data_path(config, task_of(config), 12).name == "color_spring_vx8_vy8_sl12_r2_k3_e6.npz"
 
 
 def test_a_law_written_in_a_notebook_and_changed_there_gets_videos_of_its_own():
@@ -269,7 +271,7 @@ def test_a_law_written_in_a_notebook_and_changed_there_gets_videos_of_its_own():
     def acceleration(self, pos, vel, action=None):
         return super().acceleration(pos, vel) - {} * vel
 task = replace(TASKS["spring_color"], name="own", law=Own)
-path = data_path(make_config(task), 12, task)"""
+path = data_path(make_config(task), task, 12)"""
     paths = []
     for friction in ("0.1", "0.2", "vel.norm(dim=-1, keepdim=True)", "0.1"):
         for source in (setup, cell.format(friction)):

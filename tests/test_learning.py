@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from pig_core.config import make_config
-from pig_core.data import load_positions
 from pig_core.evaluate import evaluate_video
 from pig_core.run import Run
 from pig_core.stages import locality_stage
@@ -67,6 +66,6 @@ def test_locality_alone_separates_three_bodies(seed, tmp_path):
                          n_train=100, n_eval=20, seed=seed)  # fmt: skip
     run = Run.start(config)
     run_stage(run.model, config, locality_stage(run.model, config, run.frames), Session())
-    metrics = evaluate_video(run.model, True, run.held_out["valid"][0], load_positions(config, "valid", 20)).metrics
+    metrics = evaluate_video(run.model, True, *run.held_out["valid"]).metrics
     assert metrics["position_rms"] < 0.2
     assert np.abs(metrics["position_offset"]).max() < 0.2

@@ -6,7 +6,7 @@ import torch
 
 from pig_core.physics import LAWS, Bouncing, Gravity, Spring
 
-from .conftest import golden
+from .authors import reference
 
 TRUTH = {"spring": {"k": 4.0, "l": 6.0}, "gravity": {"g": 60.0}, "bouncing": {}}
 DT = {"spring": 0.3, "gravity": 0.5, "bouncing": 0.3}
@@ -20,7 +20,7 @@ def states(generator, n=4, k=2):
 
 @pytest.mark.parametrize("name", LAWS)
 def test_agrees_with_the_authors_cells(name):
-    vectors = golden("parts.npz")
+    vectors = reference("parts")
     physics = LAWS[name](DT[name], 5, 32, 2.0, TRUTH[name])
     start = [torch.from_numpy(vectors[f"{name}_{what}0"]).unflatten(1, (-1, 2)) for what in ("pos", "vel")]
     pos, vel = physics.rollout(*start, 10)

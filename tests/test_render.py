@@ -6,7 +6,7 @@ from skimage.transform import resize
 
 from pig_core.draw import _pictures, draw_digits, draw_discs
 
-from .conftest import golden
+from .authors import reference
 
 
 def slow_disc(size, x, y, radius=2.0):
@@ -37,10 +37,10 @@ def test_x_is_the_column_and_the_corner_is_the_origin():
 
 @pytest.mark.parametrize(("task", "objects"), [("bouncing_balls", 2), ("spring_color", 2), ("3bp_color", 3)])
 def test_discs_of_the_authors_generator_are_among_the_hundred_phases(task, objects):
-    vectors = golden(f"{task}_forward_and_12_steps.npz")
+    vectors = reference(task)
     frames = np.concatenate([vectors["batch"], vectors["train/batches"]])
     size = frames.shape[2]
-    frames = frames.reshape(-1, size, size, 3)[:: 7 if objects == 2 else 13]
+    frames = frames.reshape(-1, size, size, 3)[:: 3 if objects == 2 else 5]
     rows, columns = np.mgrid[:size, :size] + 0.5
     steps = np.arange(-1, 2) * 0.1
     for frame in frames:
@@ -97,8 +97,8 @@ def coloured(frame):
 
 def test_digits_of_the_authors_generator_are_among_the_twenty_five_phases():
     """Digits, photograph, colours, who covers whom: a search for the two positions ends in the very same frame."""
-    vectors = golden("mnist_spring_color_forward_and_12_steps.npz")
-    frames = np.concatenate([vectors["batch"], vectors["train/batches"]]).reshape(-1, 64, 64, 3)[::37]
+    vectors = reference("mnist_spring_color")
+    frames = np.concatenate([vectors["batch"], vectors["train/batches"]]).reshape(-1, 64, 64, 3)[::14]
     apart = np.array([[16.0, 32.0], [48.0, 32.0]])
     offset = coloured(draw_digits(apart[None], 64)[0]) - apart
     steps = np.arange(-4, 5) / 5

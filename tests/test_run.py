@@ -15,7 +15,6 @@ import torch
 from pig_core.build import build_model
 from pig_core.checkpoint import load_model, load_tensors, save_tensors
 from pig_core.config import Config, make_config
-from pig_core.data import load_frames
 from pig_core.model import to_video
 from pig_core.run import Run, choose_folder, claim_folder
 from pig_core.system import CHECKPOINT, RunError
@@ -25,7 +24,7 @@ from pig_lab.report import figures as plots
 from pig_lab.report.notebook import results_table
 from pig_lab.report.results import COLUMNS, as_row, summary_table
 
-from .conftest import TINY
+from .conftest import TINY, load
 
 LEFT_BEHIND = {
     "log.txt", "metrics.json", "curves.json", "replay.npz", CHECKPOINT, "templates.jpg", "rollout.gif", "outputs.npz",
@@ -80,7 +79,7 @@ def test_the_replay_begins_with_the_untrained_model_and_ends_with_what_the_run_b
     assert replay.moments[0].constants == {"k": 1.0, "l": 1.0}
     model, last = build_model(done.config), replay.moments[-1]
     load_model(done.folder / CHECKPOINT, model, done.config)
-    frames = load_frames(done.config, "train", 12)[:1, :10]
+    frames = load(done.config, "train", 12).frames[:1, :10]
     with torch.no_grad():
         output = model(to_video(frames))
     np.testing.assert_array_equal(replay.first, frames[0, 0])
@@ -106,7 +105,7 @@ def test_reported_losses_are_those_of_the_videos(done):
     """Recomputed from the checkpoint by hand, frame by frame."""
     model = build_model(done.config)
     load_model(done.folder / CHECKPOINT, model, done.config)
-    video = to_video(load_frames(done.config, "test", 30))
+    video = to_video(load(done.config, "test", 30).frames)
     with torch.no_grad():
         output = model(video)
     error = (output.prediction - video[:, 4:]).square().sum((2, 3, 4))

@@ -6,25 +6,28 @@ import json
 import pytest
 import torch
 
-from pig_core.data import ensure_file, load_frames
+from pig_core.config import task_of
+from pig_core.data import ensure_file
 from pig_core.run import Run
 from pig_core.stages import vision_stage
 from pig_core.system import DataError
 from pig_core.training import Diverged, Session, run_stage
 
+from .conftest import load
+
 
 def test_a_bad_test_file_is_found_before_the_training(tiny, tmp_path):
     config = tiny(data_dir=str(tmp_path / "data"), save_dir=str(tmp_path / "run"))
-    ensure_file(config, 30).write_text("damaged")
+    ensure_file(config, task_of(config), 30).write_text("damaged")
     with pytest.raises(DataError, match=r"sl30.*damaged"):
         Run.start(config)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_file_of_another_size_is_not_taken_for_the_one_asked_for(tiny):
-    ensure_file(tiny(), 12)
+    ensure_file(tiny(), task_of(tiny()), 12)
     with pytest.raises(DataError, match="was simulated with 60 train sequences, 5000 are asked for"):
-        load_frames(tiny(n_train=5000), "train", 12)
+        load(tiny(n_train=5000), "train", 12)
 
 
 def test_a_run_that_diverged_is_still_judged_and_saved(tiny, tmp_path):

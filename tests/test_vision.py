@@ -9,11 +9,11 @@ from pig_core.build import build_model
 from pig_core.decoder import TemplateDecoder, bilinear_weights, placement_exact, placement_released
 from pig_core.encoder import CenterOfMass, double_size
 
-from .conftest import golden
+from .authors import reference
 
 
 def test_the_released_placement_is_the_authors_spatial_transformer():
-    vectors = golden("parts.npz")
+    vectors = reference("parts")
     for image, theta, expected in zip(vectors["stn_image"], vectors["stn_theta"], vectors["stn_output"], strict=True):
         scale, shift_x, shift_y = (torch.tensor(float(theta[i])) for i in (0, 2, 5))
         # The shift of a position p is (S/2 - p) / (S/2) * scale; here it is given, so p is what makes it.

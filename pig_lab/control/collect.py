@@ -34,7 +34,7 @@ def ensure_videos(config: Config, task: Task) -> None:
     wanted = {task.train_length: {"train": config.n_train, "valid": config.n_eval},
               task.test_length: {"test": config.n_eval}}  # fmt: skip
     for length, sizes in wanted.items():
-        path = data_path(config, length, task)
+        path = data_path(config, task, length)
         if path.is_file():
             continue
         arrays = {}

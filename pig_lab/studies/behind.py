@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pig_core.build import build_model
 from pig_core.config import make_config
-from pig_core.data import load_frames, load_positions
+from pig_core.data import load_videos
 from pig_core.evaluate import evaluate_video, judge
 from pig_core.model import PAIG
 from pig_core.stages import dynamics_stage
@@ -34,7 +34,7 @@ def behind(
         steps: of the optimiser; 0: as in the study.
     """
     task = trained.task
-    test, truth = (load(trained.config, "test", task.test_length, task) for load in (load_frames, load_positions))
+    test, truth, _ = load_videos(trained.config, task, "test", task.test_length)
     for name in names:
         options = {**VARIANTS[name], **({"dynamics_steps": steps} if steps else {})}
         config = make_config(task.name, seed=trained.config.seed, color=trained.config.color, **options)

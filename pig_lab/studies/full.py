@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pig_core.checkpoint import save_small
-from pig_core.data import load_frames
+from pig_core.data import load_videos
 from pig_core.encoder import BACKGROUND_LOGIT
 from pig_core.evaluate import to_bytes
 from pig_core.stages import encode_all
@@ -101,7 +101,7 @@ def keep_anew(run: Path, into: Path, folder: str, names: Sequence[str]) -> Path:
     trained, about = open_checkpoint(run / CHECKPOINT), {"commit": commit(), **provenance(torch.device("cpu"))}
     trained = replace(trained, config=replace(trained.config, data_dir=""))  # the run may be from another machine
     task = trained.task
-    frames = load_frames(trained.config, "train", task.train_length, task)[:, : task.seen_steps]
+    frames = load_videos(trained.config, task, "train", task.train_length).frames[:, : task.seen_steps]
     path = into / folder / "{task}-{recipe}-s{seed}.json".format(**vars(trained.config))
     for name, found in ANEW[folder](trained, frames, _seen(trained, frames), names):
         before = json.loads(path.read_text()) if path.is_file() else {}  # each is kept as soon as it has ended

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pig_core.build import build_model
 from pig_core.config import Config
-from pig_core.data import load_frames, load_positions
+from pig_core.data import load_videos
 from pig_core.evaluate import matching
 from pig_core.stages import dynamics_stage, encode_all
 from pig_core.tasks import Task
@@ -25,8 +25,9 @@ def seen_and_true(task: Task) -> tuple[Config, Tensor, Tensor]:
     trained = open_task(task.name)
     config = replace(trained.config, start_prior=False)  # is learned after the constants
     chosen = slice(config.dynamics_sequences or None), slice(task.seen_steps)
-    frames = load_frames(config, "train", task.train_length, task)[chosen]
-    truth = load_positions(config, "train", task.train_length, task)[chosen].float()
+    videos = load_videos(config, task, "train", task.train_length)
+    frames = videos.frames[chosen]
+    truth = videos.positions[chosen].float()
     seen = encode_all(trained.model, config.color, frames)
     truth = truth[:, :, matching(seen.numpy(), truth.numpy())]
     return config, seen - (seen - truth).mean((0, 1)), truth
