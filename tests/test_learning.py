@@ -17,7 +17,7 @@ def learn(data_dir, folder, **options):
     """A run on 400 short sequences with fewer steps than the recipe takes."""
     config = make_config(
         data_dir=str(data_dir), save_dir=str(folder), simulate=True, n_train=400, n_eval=50, vision_steps=0,
-        decoder_steps=60, dynamics_steps=250, dynamics_batch=128, **options,
+        decoder_steps=60, dynamics_steps=250, **options,
     )  # fmt: skip
     run = Run.start(config)
     run.train()
