@@ -8,8 +8,8 @@ import pytest
 from pig_lab.measure.fit import Fit
 from pig_lab.measure.law import LAWS
 from pig_lab.measure.video import Clip
-from pig_lab.report.browser import once
 from pig_lab.report.clip_whatif import clip_what_if
+from pig_lab.report.panels import once
 
 from . import clips
 from .browser import browser_tab, needs_chromium

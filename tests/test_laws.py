@@ -20,7 +20,7 @@ from pig_core.training import Session, run_stage
 from pig_lab import best_possible
 from pig_lab.estimate import estimate
 from pig_lab.report import figures
-from pig_lab.report.notebook import results_table
+from pig_lab.report.notebook import constants_table
 from pig_lab.report.whatif import WhatIf, ask
 from pig_lab.trained import Trained
 
@@ -168,7 +168,7 @@ def test_a_law_with_velocity_and_action_runs_from_pixels_to_the_report(tiny, dat
     assert metrics["learned"].keys() == metrics["truth"].keys() == {"k", "l", "c", "a"}
     assert metrics["learned"]["a"] != 0  # it has begun to move from where it starts
     run.save()
-    assert "$c$" in results_table(metrics, PUSHED).data
+    assert "<td>c</td>" in constants_table(metrics, PUSHED).data
     figures.curves(run.session.curves, PUSHED.truth)
     trained = Trained(config, PUSHED, run.model, 2)
     plain, calm = ask(trained, 0, WhatIf()), ask(trained, 0, WhatIf({"a": 0.0, "c": 0.5}))

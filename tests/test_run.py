@@ -21,7 +21,7 @@ from pig_core.system import CHECKPOINT, RunError
 from pig_core.tasks import TASKS
 from pig_lab.replay import Replay, watch
 from pig_lab.report import figures as plots
-from pig_lab.report.notebook import results_table
+from pig_lab.report.notebook import constants_table
 from pig_lab.report.results import COLUMNS, as_row, summary_table
 
 from .conftest import TINY, load
@@ -184,7 +184,7 @@ def test_a_black_box_runs_through_all_figures(tiny, tmp_path):
     )
     assert run.metrics["learned"] == {}
     assert "training" in summary_table(pd.DataFrame([as_row(run.metrics, run.folder)], columns=COLUMNS))
-    assert "$k$" not in results_table(run.metrics, TASKS["spring_color"]).data
+    assert "<td>k</td>" not in constants_table(run.metrics, TASKS["spring_color"]).data
     plots.curves(run.session.curves, run.task.truth)
 
 

@@ -9,7 +9,7 @@ from IPython.display import HTML, Markdown
 
 from ..measure.law import ClipLaw
 from ..measure.measure import Measurement
-from .browser import column, panel
+from .panels import column, panel
 from .whatif import SPEEDS, slider_range
 
 PLAYED, WIDE = 60, 400  # frames and pixels across, at most, of a clip on a page

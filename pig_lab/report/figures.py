@@ -1,26 +1,26 @@
 """Figures of one run: its videos, its training, what it found and what it predicts."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from pig_core.data import simulate, survivors
 from pig_core.evaluate import Evaluation, frame_part, input_steps, own_colors, panels, template_sheet, tinted
 from pig_core.model import PAIG, to_video
-from pig_core.tasks import RECONS_THRESHOLD
+from pig_core.tasks import RECONS_THRESHOLD, TASKS, Task
 from pig_core.training import Curves
 
 from ..trained import Trained
-from .clocked import follow
-from .labels import SMALLEST, label_ends
 from .style import LOSS_LABEL, PALETTE, PART_COLORS, evenly, image_grid, show_image
-from .whatif import WhatIf, ask, loss_along, slider_range
+from .whatif import WhatIf, ask, loss_along, slider_values
 
 ARROW = 3  # frames of motion that a velocity arrow is long
 
@@ -54,7 +54,7 @@ def curves(points: Curves, truth: Mapping[str, float]) -> Figure:
             ax.axhline(value, color=color, ls=":", label=f"{name} true")
         ax.set(xlabel="step", ylabel="value", title="Physical parameters")
     for ax in axes[0]:
-        label_ends(ax)
+        ax.legend()
     return figure
 
 
@@ -69,12 +69,8 @@ def _stage_starts(ax: plt.Axes, points: Curves) -> dict[str, int]:
     return starts
 
 
-def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: str = "", title: str = "") -> Figure:
-    """Truth, prediction and reconstruction of one test sequence at evenly spaced frames.
-
-    Args:
-        group: of the panels whose clock the figure follows.
-    """
+def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, title: str = "") -> Figure:
+    """Truth, prediction and reconstruction of one test sequence at evenly spaced frames."""
     rows, times = panels(evaluation, index), evenly(0, evaluation.video.shape[1], columns)
     parts = [frame_part(evaluation, t) for t in times]
     hidden = {"truth": None, "prediction": "input", "reconstruction": "extrapolated"}
@@ -83,33 +79,22 @@ def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, group: 
         for name, without in hidden.items()
     }
     figure, axes = image_grid(shown, [f"{t + 1}" for t in times], 0.9, title)
-    _name_parts(axes[0], parts)
-    drawn = [(ax, t) for line in axes for ax, t in zip(line, times, strict=True) if ax.images]
-    follow(figure, group, pictures=drawn)
+    for ax, part, before in zip(axes[0], parts, ["", *parts], strict=False):  # each part is named once
+        ax.set_title(f"{part if part != before else ''}\n{ax.get_title()}", fontsize=9, color=PART_COLORS[part])
     return figure
 
 
-def _name_parts(row: Sequence[plt.Axes], parts: Sequence[str]) -> None:
-    """Over the first row of a strip: one band for each part, in the colours of the players, with its name once."""
-    for ax, part, before, after in zip(row, parts, ["", *parts], [*parts[1:], ""], strict=False):
-        end = 1.12 if part == after else 1.0  # a band goes on over the gap to the next picture
-        ax.plot([0, end], [1.08] * 2, color=PART_COLORS[part], lw=3, transform=ax.transAxes, clip_on=False)
-        ax.set_title(f"{part if part != before else ''}\n{ax.get_title()}", fontsize=SMALLEST, pad=9)
-
-
-def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3, group: str = "") -> Figure:
+def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3) -> Figure:
     """Encoded, rolled-out and (if known) true paths of some test sequences.
 
     Args:
         videos: which ones, by the names that they are called, or how many of the first.
-        group: of the panels whose clock the figure follows.
     """
     if isinstance(videos, int):
         videos = {f"test video {i + 1}": i for i in range(min(videos, len(evaluation.rollout)))}
     count, size = len(videos), evaluation.video.shape[-1]
     colors = own_colors(evaluation.video, evaluation.output.masks)
     figure, axes = plt.subplots(1, count, figsize=(3.1 * count, 3.3), squeeze=False)
-    paths = []
     for (name, i), ax in zip(videos.items(), axes[0], strict=True):
         seen, ahead = evaluation.positions[i, : input_steps(evaluation)], evaluation.rollout[i]
         for k, color in zip(range(ahead.shape[1]), colors, strict=False):  # a baseline may know no objects
@@ -118,8 +103,6 @@ def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3, gr
             ax.plot(*seen[:, k].T, "s", color=color, ms=5, zorder=3)
             ax.plot(*ahead[:, k].T, "o-", color=color, ms=2, lw=0.8, zorder=2)
         ax.set(xlim=(0, size), ylim=(size, 0), aspect="equal", xlabel="x in pixels", title=name)
-        paths.append((ax, np.concatenate([seen, ahead])[..., :2]))
-    follow(figure, group, paths=paths)
     axes[0, 0].set_ylabel("y in pixels")
     kinds = {  # in grey: every object has a colour of its own
         **({} if evaluation.truth is None else {"true path": Line2D([], [], color="0.75", lw=4)}),
@@ -232,15 +215,9 @@ def what_if(trained: Trained, index: int = 0, columns: int = 8) -> Figure:
 def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
     """The loss of one video along every slider of the explorer."""
     near = (-0.05, -0.02, -0.01, -0.005, 0.005, 0.01, 0.02, 0.05)  # where the minimum is narrow
-    values: dict[str, Sequence[float]] = {
-        **{
-            name: sorted([*slider_range(value, 17), *(value * (1 + off) for off in near)])
-            for name, value in trained.model.physics.values().items()
-        },
-        "speed": [i / 10 for i in range(2, 19)], "turn": [float(a) for a in range(-80, 81, 10)],
-    }  # fmt: skip
-    if trained.model.physics.dimensions != 2:
-        del values["turn"]  # of an angle, say: there is nothing to turn
+    values = {name: options[::2] for name, options in slider_values(trained).items()}
+    for name, value in trained.model.physics.values().items():
+        values[name] = sorted([*values[name], *(value * (1 + off) for off in near)])
     labels = {"speed": "factor of the speed", "turn": "turn of the velocity in degrees"}
     truth = {**trained.task.truth, "speed": 1.0, "turn": 0.0}
     figure, axes = plt.subplots(1, len(values), figsize=(2.6 * len(values), 2.6), sharey=True)
@@ -249,4 +226,47 @@ def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
         ax.axvline(truth[name], color="0.4", ls=":")
         ax.set(xlabel=labels.get(name, name), yscale="log")
     axes[0].set_ylabel("loss per frame")
+    return figure
+
+
+def starts(n: int, seed: int = 0) -> pd.DataFrame:
+    """Simulate each task's rejection on ``40 n`` random starts, 4000 at least: of some tasks few are kept.
+
+    Returns:
+        a row per task with the starts that were "drawn" and, of these, the "kept" ones of training videos and the
+        "kept_long" ones of test videos: distances of all objects from the middle, (starts, K) pixels each.
+    """
+    rows = []
+    for name, task in TASKS.items():
+        rng = np.random.default_rng(seed)
+        drawn, speeds = task.law.start(task, rng, max(40 * n, 4000))
+        kept = [survivors(task, drawn, speeds, length, rng) for length in (task.train_length, task.test_length)]
+        rows.append((name, *(np.linalg.norm(pos - task.image_size / 2, axis=-1) for pos in (drawn, *kept))))
+    return pd.DataFrame(rows, columns=["task", "drawn", "kept", "kept_long"])
+
+
+def acceptance(starts: pd.DataFrame) -> Figure:
+    """The starts of all videos, and of those that are kept for training; ``starts`` as :func:`starts` gives them."""
+    figure, axes = plt.subplots(1, len(starts), figsize=(2.4 * len(starts), 2.6))
+    for ax, run in zip(axes, starts.itertuples(), strict=True):
+        for distance, color, label in ((run.drawn, "0.7", "all"), (run.kept, PALETTE[0], "kept")):
+            ax.hist(distance.ravel(), bins=20, density=True, histtype="step", color=color, label=label)
+        ax.set_title(TASKS[run.task].title)
+        ax.set(xlabel="start, pixels from middle", yticks=[])
+    axes[0].legend()
+    return figure
+
+
+def coverage(task: Task, n: int, seed: int = 0) -> Figure:
+    """The places of objects in training videos (left) and in long test videos (right)."""
+    figure, axes = plt.subplots(1, 2, figsize=(7, 3.4))
+    for ax, length in zip(axes, (task.train_length, task.test_length), strict=True):
+        crossing = task.half_pane and length == task.test_length
+        pos = simulate(task, n, length, np.random.default_rng(seed), crossing).positions
+        edges = np.arange(task.image_size + 1)
+        counts, _, _ = np.histogram2d(pos[..., 1].ravel(), pos[..., 0].ravel(), bins=(edges, edges))
+        ax.imshow(counts, extent=(0, task.image_size, task.image_size, 0), cmap="viridis")
+        ax.set(title=f"{length} frames", xlabel="x in pixels")
+        ax.grid(False)
+    axes[0].set_ylabel("y in pixels")
     return figure

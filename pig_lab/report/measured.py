@@ -22,11 +22,10 @@ from pig_core.system import RunError
 from ..measure import results
 from ..measure.measure import Measurement, measure
 from ..measure.options import Options
-from ..report import svg
 from .clip_whatif import PLAYED, WIDE, clip_what_if
 from .page import render
-from .player import player
-from .style import PALETTE, use_style
+from .panels import player
+from .style import PALETTE, figure_html, use_style
 from .tables import table
 
 PAGE = "index.html"
@@ -156,7 +155,7 @@ def write_page(found: Measurement, about: dict[str, object], path: Path) -> None
         if isinstance(shown, Markdown):
             cells.append(nbformat.v4.new_markdown_cell(shown.data))
             continue
-        drawn = shown.data if isinstance(shown, HTML) else svg.html(shown)
+        drawn = shown.data if isinstance(shown, HTML) else figure_html(shown)
         output = nbformat.v4.new_output("display_data", data={"text/html": drawn})
         cells.append(nbformat.v4.new_code_cell("", outputs=[output], metadata={"alt": title}))
         plt.close("all")

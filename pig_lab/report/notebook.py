@@ -5,13 +5,14 @@ import dataclasses
 import symtable
 from collections.abc import Iterable, Sequence
 
+import pandas as pd
 from IPython import get_ipython
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 
 from pig_core.config import Config, make_config
 from pig_core.tasks import RECONS_THRESHOLD, Task
 
-from .tables import table
+from .style import plain, table
 
 _MARK = "# Parameters. "  # how the notebook's own parameters cell begins
 _HEADER = _MARK + "None: as the recipe says. Every option of `python -m pig_core --help` can be set here or with -p."
@@ -73,54 +74,55 @@ def parameters_source(names: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def changed_options(config: Config) -> Markdown:
+def changed_options(config: Config) -> HTML:
     """The options that differ from the defaults of Config, as a table."""
     rows = [
-        (f"`{name}`", f"`{getattr(config, name)!r}`", field.metadata["help"])
+        {"option": name, "value": repr(getattr(config, name)), "meaning": field.metadata["help"]}
         for name, field in _OPTIONS.items()
         if getattr(config, name) != field.default or name in ("task", "recipe", "seed")
     ]
-    return Markdown(table(["option", "value", "meaning"], rows))
+    return table(pd.DataFrame(rows))
 
 
-def results_table(metrics: dict[str, object], task: Task) -> Markdown:
-    """Learned against true parameters and the losses on the long test file."""
-    rows = [
-        (
-            f"${name}$",
-            *(f"{metrics[of][name]:.4g}" for of in ("learned", "truth")),
-            about.unit,
-            f"{100 * metrics['parameter_error'][name]:+.2f} %",
-        )
-        for name, about in task.law.constants.items()
-        if name in metrics["learned"]
-    ]
-    parameters = table(["parameter", "learned", "true", "unit", "error"], rows) + "\n\n" if rows else ""
-    thresholds = {
-        "recons": ("reconstruction", f"below {RECONS_THRESHOLD:g}: objects discovered"),
-        "pred": ("prediction", f"below {task.pred_threshold:g}: velocity and physics learned"),
-        "extrap": ("extrapolation", "frames beyond the trained range"),
-    }
-    losses = [(name, f"{metrics[f'{key}_loss']:.3f}", says) for key, (name, says) in thresholds.items()]
-    return Markdown(parameters + table(["loss on the long test file", "value", "authors' threshold"], losses))
+def constants_table(metrics: dict[str, object], task: Task) -> HTML:
+    """Learned against true constants of a run."""
+    learned, true = metrics["learned"], metrics["truth"]
+    names = [name for name in task.law.constants if name in learned]
+    frame = pd.DataFrame({
+        "constant": names, "unit": [task.law.constants[name].unit for name in names],
+        "learned": [learned[name] for name in names], "true": [true[name] for name in names],
+        "error": [100 * metrics["parameter_error"][name] for name in names],
+    })  # fmt: skip
+    return table(frame, {"learned": ".4g", "true": ".4g", "error": "+.2f"}, {"error": "%"})
+
+
+def losses_table(metrics: dict[str, object], task: Task) -> HTML:
+    """The losses of a run on the long test file, with the authors' thresholds."""
+    frame = pd.DataFrame({
+        "loss": ["reconstruction", "prediction", "extrapolation"],
+        "squared error per frame": [metrics[f"{name}_loss"] for name in ("recons", "pred", "extrap")],
+        "threshold": [RECONS_THRESHOLD, task.pred_threshold, None],
+        "below it": ["objects discovered", "velocity and physics learned", ""],
+    })  # fmt: skip
+    return table(frame, {"squared error per frame": ".3f", "threshold": "g"})
 
 
 def verdict(metrics: dict[str, object]) -> Markdown:
-    """One paragraph that says what the numbers of this run mean."""
-    # A prediction that follows the video needs the objects, also where fine detail keeps the first threshold unmet.
+    """The result of a run in one paragraph."""
+    # A prediction that follows the video needs the objects, even where fine detail keeps the first threshold unmet.
     if not metrics["discovered"] and not metrics["predicted"]:
         return Markdown(
-            "**The objects were not found in this run**: the reconstruction is not better than a picture with a part "
-            "left empty. Whatever the parameters say, they do not measure anything yet."
+            "**The objects were not found in this run**: the reconstruction is no better than an image with a part "
+            "left empty. The constants are meaningless."
         )
     worst = max(map(abs, metrics["parameter_error"].values()), default=None)
-    measured = "there is no parameter to measure" if worst is None else (
-        f"the physical parameters are within {100 * worst:.2f} % of the truth"
+    measured = "there is no constant to measure" if worst is None else (
+        f"the constants are within {100 * worst:.2f} % of the truth"
     )  # fmt: skip
     follows = "follow the video through the trained range" if metrics["predicted"] else "do **not** follow the video"
     text = f"**The objects were found**, {measured}, and the predictions {follows}."
     if "position_rms" in metrics:
         ahead = metrics["rollout_rms_per_step"]
-        text += (f" Positions are right to {metrics['position_rms']:.3f} pixels; {len(ahead)} frames ahead the "
-                 f"rollout is {ahead[-1]:.2f} pixels off (rms per axis).")  # fmt: skip
-    return Markdown(f"{text} Training took {metrics['train_seconds']:.0f} s on {metrics['device']}.")
+        text += (f" The rms error per axis is {metrics['position_rms']:.3f} px for encoded positions and "
+                 f"{ahead[-1]:.2f} px for the rollout {len(ahead)} frames ahead.")  # fmt: skip
+    return Markdown(f"{text} Training took {metrics['train_seconds']:.0f} s on {plain(metrics['device'])}.")

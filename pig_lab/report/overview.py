@@ -15,8 +15,6 @@ from pig_core.system import RunError, replacing
 from pig_core.tasks import RECONS_THRESHOLD, TASKS
 
 from ..trained import Trained, open_task
-from .clocked import follow
-from .labels import label_ends
 from .results import constants_of, coordinate_scale, curves_of, per_frame
 from .style import LOSS_LABEL, PALETTE
 
@@ -82,25 +80,20 @@ def learning(results: pd.DataFrame) -> Figure:
     for ax in figure.axes:
         ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="_threshold")
         ax.set(yscale="log")
-        label_ends(ax)
+    figure.axes[-1].legend()
     figure.axes[0].set_ylabel(LOSS_LABEL)
     return figure
 
 
-def decay(results: pd.DataFrame, key: str, label: str, group: str = "") -> Figure:
-    """A per-frame measure over the predicted frames, a line per seed, a panel per task.
-
-    Args:
-        group: of the panels whose clock the figure follows.
-    """
+def decay(results: pd.DataFrame, key: str, label: str) -> Figure:
+    """A per-frame measure over the predicted frames, a line per seed, a panel per task."""
     figure = _panels(results, per_frame(results, key), "frame", "value")
     for ax, task in zip(figure.axes, map(TASKS.get, results["task"].unique()), strict=True):
         ax.axvspan(task.input_steps + 1, task.input_steps + task.pred_steps, color="0.93", zorder=0)
         if key != "ssim_per_step":  # whose best is 1
             ax.set_ylim(bottom=0)
-        label_ends(ax)
+    figure.axes[-1].legend()
     figure.axes[0].set_ylabel(label)
-    follow(figure, group, charts=figure.axes)
     return figure
 
 

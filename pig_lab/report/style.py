@@ -1,11 +1,14 @@
 """One look for everything that a notebook's cell shows: tables (:func:`table`), figures, and images in a grid.
 
 ``table(frame, formats={}, units={}, links={})`` makes every table of the project's pages out of a pandas DataFrame:
-``table(runs, formats={"error": "+.2f"}, units={"error": "%"}, links={"clip": addresses})``.
+``table(runs, formats={"error": "+.2f"}, units={"error": "%"}, links={"clip": addresses})``. Text that did not come
+with the project goes into a table, or through :func:`plain` into Markdown: nothing else escapes it.
 """
 
+import io
 import math
 import re
+import string
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote
@@ -22,12 +25,10 @@ from torch import Tensor
 
 from pig_core.evaluate import to_picture
 
-from ..report import svg
-from .labels import SMALLEST
-
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
 PART_COLORS = {"input": "#0072b2", "predicted": "#009e73", "extrapolated": "#d55e00"}  # as in browser/panels.css
+_PIXELS = 96  # in an inch, by definition of CSS
 
 
 def table(
@@ -74,18 +75,36 @@ def _link(cell: str, address: str | None) -> str:
     return f'<a href="{escape(safe)}">{cell}</a>'
 
 
+def plain(text: object) -> str:
+    """A text as it is, for Markdown and for HTML: none of its characters is markup."""
+    return "".join(f"&#{ord(sign)};" if sign in string.punctuation else sign for sign in str(text))
+
+
+def figure_html(figure: Figure) -> str:
+    """A figure as SVG on white, with real text. It shrinks with its window; below two thirds it is scrolled instead."""
+    file = io.StringIO()
+    unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pig"}):  # the same figure is the same text
+        figure.savefig(file, format="svg", metadata=unnamed, dpi="figure")
+    text = file.getvalue()
+    text = re.sub(r'<g id="[^"]*"', "<g", text[text.index("<svg") :])  # figures of a page would share these ids
+    text = re.sub(r"(\d\.\d{3})\d+", r"\1", text)
+    width = _PIXELS * figure.get_figwidth()
+    looks = f"background:#fff;width:100%;height:auto;max-width:{width:.0f}px;min-width:{width * 2 / 3:.0f}px"
+    return f'<div class="pig-figure">{text.replace("<svg ", f"""<svg style="{looks}" """, 1)}</div>'
+
+
 def use_style() -> None:
-    """One look for all figures: a thin grid on whatever the page's background is; in a notebook drawn as SVG."""
+    """One look for all figures, with a thin grid; in a notebook they are drawn as SVG."""
     sizes = {
         "figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 11,
         "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9,
     }  # fmt: skip
-    # Nearly white, and so drawn in the colour of the page: lines do not run through the words of a legend.
-    looks = {"axes.spines.top": False, "axes.spines.right": False, "legend.facecolor": "#fefefe"}
+    looks = {"axes.spines.top": False, "axes.spines.right": False}
     sns.set_theme(style="whitegrid", palette="colorblind", rc={**sizes, **looks})
     if shell := get_ipython():
         InlineBackend.instance(parent=shell).figure_formats = set()
-        shell.display_formatter.formatters["text/html"].for_type(Figure, svg.html)
+        shell.display_formatter.formatters["text/html"].for_type(Figure, figure_html)
 
 
 def evenly(first: int, length: int, n: int) -> np.ndarray:
@@ -122,7 +141,7 @@ def image_grid(
             else:
                 show_image(ax, image)
     for ax, above in zip(axes[0], titles, strict=True):
-        ax.set_title(above, fontsize=SMALLEST)
+        ax.set_title(above, fontsize=9)
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=SMALLEST + 2)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure, axes

@@ -18,7 +18,6 @@ from pig_core.model import to_video
 from pig_core.system import results_folder
 from pig_core.tasks import RECONS_THRESHOLD, TASKS
 
-from ..report.labels import label_ends
 from ..report.results import coordinate_scale, curves_of, kept, load_results, successes
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
 from ..studies import expectations
@@ -141,7 +140,7 @@ def _lines(curves: Mapping[str, pd.DataFrame], limits: Mapping[str, float | None
             ax.axhline(limit, color="0.4", ls=":")
         ax.set(title=name, xlabel="updates", ylabel=LOSS_LABEL if name.endswith("loss") else name)
         ax.set(yscale="log" if name.endswith("loss") else "linear")
-        label_ends(ax)
+        ax.legend()
     return figure
 
 

@@ -1,4 +1,4 @@
-// The package's laws of motion and its integrator (pig_core/physics.py, pig_core/physics.py), in double precision.
+// The package's laws of motion and its integrator (pig_core/physics.py), in double precision.
 "use strict";
 window.pig ??= {};
 
@@ -18,9 +18,9 @@ pig.pairwise = (pos, pull) => {
   return acc;
 };
 
-/** By the name of the class in Python. A law that is not here cannot be asked without a kernel. */
+/** By the name of the class. A law that is not here cannot be asked without a kernel. */
 pig.laws = {
-  "pig_core.physics.Bouncing": {
+  Bouncing: {
     walls(pos, vel, { size, radius }) {
       const low = radius, high = size - radius;
       for (let i = 0; i < pos.length; i++) {
@@ -30,19 +30,19 @@ pig.laws = {
       }
     },
   },
-  "pig_core.physics.Spring": {
+  Spring: {
     acceleration: (pos, vel, { k, l }) => pig.pairwise(pos, square => {
       const distance = Math.sqrt(square);
       return -k * (distance - 2 * l) / (distance + 1e-4); // DIRECTION_EPS
     }),
   },
-  "pig_core.physics.Gravity": {
+  Gravity: {
     acceleration: (pos, vel, { g }) => pig.pairwise(pos, square => {
       const distance = Math.min(Math.max(Math.sqrt(Math.min(Math.max(square, 0.1), 1e5)), 1), 170);
       return -g / distance ** 3;
     }),
   },
-  "pig_lab.control.pendulum.Pendulum": {
+  Pendulum: {
     acceleration: (pos, vel, { g, a }, torque) =>
       pos.map(angle => 1.5 * g * Math.sin(angle) + 3 * a * (torque ? torque[0] : 0)),
     limit: vel => vel.map(speed => Math.min(Math.max(speed, -8), 8)), // MAX_SPEED

@@ -1,36 +1,27 @@
-// A player of videos that stand in the page: beside one another, over one another, wiped, or their difference.
+// Videos that stand in the page itself, and the replay of a training.
 "use strict";
 window.pig ??= {};
 
-/** Title above, canvas below. */
-pig.panel = (title, width, height, label) => {
-  const canvas = pig.make("canvas", { width, height, role: "img", "aria-label": label });
-  return { canvas, node: pig.make("div", { class: "pig-panel" }, pig.make("div", { class: "pig-heading" }, title), canvas) };
-};
-
 /**
- * @param data  videos: [{name, pictures: [url, ...]}], each a picture with all frames below one another; headings of
- *              the pictures; width, height; labels of the frames; parts, see pig.clock; caption; pause; compares: the
- *              first picture is the truth, the second a prediction.
+ * @param data  videos: [{name, sheets: [url, ...]}], each sheet an image with all frames below one another; headings of
+ *              the sheets; width, height; labels of the frames; parts, see pig.clock; caption; pause; compares: the
+ *              first sheet is the truth, the second a prediction.
  */
 pig.player = (root, data) => {
-  const { width, height, headings, videos, compares } = data;
-  const shown = compares ? [...headings, "difference"] : headings;
-  const panels = shown.map(title => pig.panel(title, width, height, `${title || "video"}: ${data.caption}`));
-  const row = pig.make("div", { class: "pig-row" }, ...panels.map(panel => panel.node));
-  let bytes = null, view = "beside", gain = 3, edge = 0.5, latest = 0;
+  const { width, height, headings, videos, compares } = data, views = ["side by side", "over one another"];
+  const panels = (compares ? [...headings, "difference"] : headings).map(title =>
+    pig.panel(title, width, height, `${title || "video"}: ${data.caption}`));
+  let bytes = null, over = false, latest = 0;
   const show = frame => {
     if (!bytes) return;
     const now = bytes.map(all => all.subarray(frame * width * height * 4, (frame + 1) * width * height * 4));
-    now.forEach((picture, i) => pig.put(panels[i].canvas, picture, width));
-    if (!compares) return;
-    pig.put(panels[2].canvas, pig.difference(...now, gain), width);
-    if (view === "over one another") pig.put(panels[0].canvas, pig.overlay(...now), width);
-    if (view === "wiped") pig.put(panels[0].canvas, pig.wiped(...now, width, edge), width);
+    now.forEach((image, i) => pig.put(panels[i].canvas, image, width));
+    if (compares) pig.put(panels[2].canvas, pig.difference(...now), width);
+    if (over) pig.put(panels[0].canvas, pig.overlay(...now), width);
   };
   const clock = pig.clock({ ...data, frames: data.labels.length, plays: true, show });
   const load = async index => {
-    const mine = ++latest, read = await Promise.all(videos[index].pictures.map(pig.frames));
+    const mine = ++latest, read = await Promise.all(videos[index].sheets.map(pig.frames));
     if (mine !== latest) return; // another video was chosen meanwhile
     bytes = read;
     root.pig = { loaded: index };
@@ -39,23 +30,49 @@ pig.player = (root, data) => {
   const tools = pig.make("div", { class: "pig-tools" });
   if (videos.length > 1) tools.append(pig.choice("video", videos.map(video => video.name), load));
   if (compares) {
-    const wipe = pig.slider({ label: "edge", low: 0, high: 1, value: edge, moved: value => { edge = value; clock.again(); } });
-    const gains = pig.slider({ label: "gain of the difference", low: 1, high: 10, steps: 18, value: gain,
-                               moved: value => { gain = value; clock.again(); } });
-    wipe.node.hidden = true;
-    tools.append(pig.choice("view", ["beside", "over one another", "wiped"], index => {
-      view = ["beside", "over one another", "wiped"][index];
-      wipe.node.hidden = view !== "wiped";
-      panels[1].node.hidden = view !== "beside";
-      panels[0].node.firstChild.textContent = {
-        beside: headings[0], "over one another": "orange: truth, blue: prediction", wiped: "left: truth, right: prediction",
-      }[view];
+    tools.append(pig.choice("view", views, index => {
+      over = index === 1;
+      panels[1].node.hidden = over;
+      panels[0].node.firstChild.textContent = over ? "orange: truth, blue: prediction" : headings[0];
       clock.again();
-    }), wipe.node, gains.node);
+    }));
   }
-  root.append(row, clock.node, ...tools.children.length ? [tools] : [], pig.make("figcaption", {}, data.caption));
-  root.tabIndex = 0;
-  root.setAttribute("aria-label", data.caption);
+  root.append(pig.make("div", { class: "pig-row" }, ...panels.map(panel => panel.node)), clock.node, tools,
+    pig.make("figcaption", {}, data.caption));
   pig.keys(root, clock);
   return load(0);
+};
+
+/**
+ * @param data  panels: [{title, sheet, width, height, at}], `at` says which image of the sheet each moment shows;
+ *              constants: [{name, values, truth, color}]; labels of the moments; parts, see pig.clock.
+ */
+pig.replay = async (root, data) => {
+  const { constants, labels, parts } = data, last = labels.length - 1;
+  const panels = data.panels.map(about => ({ ...about, ...pig.panel(about.title, about.width, about.height, about.title) }));
+  const sheets = await Promise.all(panels.map(panel => pig.frames(panel.sheet)));
+  const chart = pig.chart({ title: "constants (dashed: true)", label: "The constants over the training",
+                            xlabel: "moment of the training", ylabel: "" });
+  const words = pig.make("div", { class: "pig-said" });
+  const highest = Math.max(1, ...constants.flatMap(constant => [...constant.values, constant.truth ?? 0]));
+  const show = moment => {
+    panels.forEach(({ canvas, width, height, at }, i) => {
+      const size = 4 * width * height;
+      pig.put(canvas, sheets[i].subarray(at[moment] * size, (at[moment] + 1) * size), width);
+    });
+    words.replaceChildren(...constants.map(({ name, values, truth, color }) => pig.make("span", { class: "pig-constant" },
+      pig.make("span", { class: "pig-key", style: `background:${color}` }),
+      `${name} = ${pig.digits(values[moment])}${truth === null ? "" : ` (true ${truth})`}`)));
+    chart.draw({
+      x: { low: 0, high: last }, y: { low: 0, high: 1.1 * highest },
+      bands: parts.filter((_, i) => i % 2).map(({ from, to }) => ({ from: from - 0.5, to: to - 0.5 })),
+      lines: constants.map(({ values, color }) => ({ x: labels.keys(), y: values, kind: "model", color })),
+      marks: [...constants.filter(({ truth }) => truth !== null).map(({ truth }) => ({ y: truth })), { x: moment }],
+      dots: constants.map(({ values, color }) => ({ x: moment, y: values[moment], color })),
+    });
+  };
+  const clock = pig.clock({ frames: labels.length, parts, labels, name: "moment of the training", pause: 180, show });
+  root.append(pig.make("div", { class: "pig-row pig-six" }, ...panels.map(panel => panel.node)), clock.node, words,
+    ...constants.length ? [chart.svg] : [], pig.make("figcaption", {}, data.caption));
+  pig.keys(root, clock);
 };

@@ -2,38 +2,33 @@
 "use strict";
 window.pig ??= {};
 
-/** A video as asked: places and errors of the predicted frames, and the loss. Each frame, once painted, is `shown(t)`. */
-pig.answer = ({ input, frames, channels, size, ...scene }, draw, video, bytes, asked, shown = () => {}) => {
-  const area = size * size, places = pig.rollout({ size, ...scene }, video, asked, frames - input);
-  video.empty ??= Float64Array.from({ length: frames }, (_, t) => pig.error(draw.empty, bytes, 4 * t * area, channels, area));
-  const errors = places.map((place, i) => {
-    draw.paint(place);
-    shown(input + i);
-    return draw.error(bytes, 4 * (input + i) * area, video.empty[input + i]);
-  });
-  return { places, errors, loss: errors.reduce((a, b) => a + b, 0) / errors.length };
+/**
+ * A video of a scene that can be asked: places and errors of the predicted frames, and the loss per frame.
+ *
+ * @param scene  see pig_lab/report/whatif.py
+ */
+const asking = (scene, paint, video, bytes) => asked => {
+  const { input, frames, channels } = scene, places = pig.rollout(scene, video, asked, frames - input);
+  const errors = places.map((place, i) => pig.error(paint(place), bytes, input + i, channels));
+  const all = [...video.seen, ...places]; // input frames are reconstructed, whatever is asked
+  return { places: all, errors, loss: errors.reduce((a, b) => a + b, 0) / errors.length,
+           image: t => pig.bytes(paint(all[t]), channels) };
 };
 
-/** Where the objects are in frame t: input frames are reconstructed, whatever is asked. */
-pig.placeAt = ({ input }, video, answer, t) => t < input ? video.seen[t] : answer.places[t - input];
-
-/** Do `tasks`, {next, count, job(i)} each, in turn and without holding the page up, and `report` now and then. */
-pig.idle = () => {
-  let current = 0;
-  return (tasks, report) => {
-    const mine = ++current;
-    let last = performance.now();
+/** The loss for 25 values of a slider, a few at a time so that the page stays quick; a later call replaces this one. */
+const curves = () => {
+  let timer;
+  return (slider, lossAt, done) => {
+    clearTimeout(timer);
+    const x = [], y = [];
     const work = () => {
-      if (mine !== current) return;
-      const until = performance.now() + 8;
-      let task;
-      while ((task = tasks.find(({ next, count }) => next < count)) && performance.now() < until) task.job(task.next++);
-      if (task) setTimeout(work);
-      if (task && performance.now() < last + 300) return;
-      last = performance.now();
-      report();
+      for (const until = performance.now() + 8; x.length < 25 && performance.now() < until;) {
+        x.push(slider.at(x.length * slider.steps / 24));
+        y.push(lossAt(x.at(-1)));
+      }
+      if (x.length < 25) timer = setTimeout(work); else done({ x, y, kind: "model" });
     };
-    setTimeout(work, 60); // first whatever the reader is doing
+    timer = setTimeout(work, 60); // first whatever the reader is doing
   };
 };
 
@@ -42,177 +37,125 @@ pig.whatif = async (root, scene) => {
     root.append(`The law ${scene.law} is not written in JavaScript: it can be asked in explore.ipynb, not on a page.`);
     return;
   }
-  const { size, input, frames, channels, videos, map: [across, upward] } = scene, area = size * size;
-  const draw = pig.drawer(scene.look);
-  const truthOf = await Promise.all(videos.map(video => pig.frames(video.sheet)));
-  let index = 0, answer, video, bytes, active = scene.sliders[0].name, known, seen, image, mapped, learnedLoss, visible = false;
+  const { size, input, frames, videos, objects } = scene, area = 4 * size * size, paint = pig.painter(scene.look);
+  const sheets = await Promise.all(videos.map(video => pig.frames(video.sheet)));
+  let ask, answer, video, bytes, index, active = scene.sliders[0].name, known = {}, learned;
   const panels = Object.fromEntries(["truth", "prediction", "difference"].map(name =>
     [name, pig.panel(name, size, size, `${name} of the chosen frame of ${scene.title}`)]));
-  const columns = pig.evenly(frames, 10);
-  const strip = pig.make("canvas", {
-    width: columns.length * (size + 2) - 2, height: 2 * size + 2, class: "pig-strip", role: "img",
-    "aria-label": "truth above, prediction below, at evenly spaced frames; press one to go there",
-    click: event => clock.step(columns[Math.floor(columns.length * event.offsetX / strip.clientWidth)]),
-  });
-  const cursor = pig.make("div", { class: "pig-cursor", style: `width:${100 * size / strip.width}%` });
   const sliders = Object.fromEntries(scene.sliders.map(about =>
-    [about.name, pig.slider({ ...about, moved: () => { active = about.name; ask(); } })]));
-  const curveKey = () => JSON.stringify([index, active, { ...asked(), [active]: 0 }]);
+    [about.name, pig.slider({ ...about, moved: () => { active = about.name; moved(); } })]));
   const asked = () => Object.fromEntries(Object.entries(sliders).map(([name, slider]) => [name, slider.value]));
-  const curve = pig.chart({
-    title: "loss along the slider moved last", label: "loss of this video along one slider, with a dot where it stands",
-    xlabel: "", ylabel: "loss per frame", picked: x => { sliders[active].set(x); ask(); },
-  });
-  const map = pig.chart({
-    title: "dark: small loss; drag the dot", xlabel: sliders[across].label, ylabel: sliders[upward].label,
-    label: `map of the loss over ${across} and ${upward}, dark where it is small; the arrow keys move the dot`,
-    both: true, picked: (x, y) => { sliders[across].set(x); sliders[upward].set(y); ask(); },
-  });
-  map.svg.setAttribute("tabindex", 0);
-  map.svg.addEventListener("keydown", event => {
-    const way = { ArrowLeft: [across, -1], ArrowRight: [across, 1], ArrowDown: [upward, -1], ArrowUp: [upward, 1] }[event.key];
-    if (!way) return;
-    event.preventDefault();
-    sliders[way[0]].move(2 * way[1]);
-  });
-  const decay = pig.chart({ title: "error of each frame", label: "image error over the predicted frames, with the chosen frame",
-                            xlabel: "frame", ylabel: "squared error", picked: x => clock.step(Math.round(x) - 1) });
-  const paths = pig.chart({ title: "paths", label: "true paths and those asked for", xlabel: "x in pixels", ylabel: "y in pixels", square: true,
-                            picked: (x, y) => clock.step(pig.nearestPlace(allPlaces(), scene.objects, x, y)) });
+  const curve = pig.chart({ title: "loss along the slider moved last", xlabel: "", ylabel: "loss per frame",
+                            label: "loss of this video along one slider, with a dot at its value",
+                            picked: x => { sliders[active].set(x); moved(); } });
+  const decay = pig.chart({ title: "error of each frame", xlabel: "frame", ylabel: "squared error",
+                            label: "image error over the predicted frames, with the chosen frame",
+                            picked: x => clock.step(Math.round(x) - 1) });
+  const paths = pig.chart({ title: "paths", xlabel: "x in pixels", ylabel: "y in pixels", square: true,
+                            label: "true paths and those asked for", picked: (x, y) => clock.step(nearestFrame(x, y)) });
   const said = pig.make("p", { class: "pig-said" });
-  const picture = new Uint8ClampedArray(4 * area); // of one predicted frame: used again for each
-  const predicted = t => {
-    draw.paint(pig.placeAt(scene, video, answer, t));
-    return draw.bytes(picture);
+  const placeOf = (place, j) => { const at = j * place.length / objects; return [place[at], place[at + 1]]; };
+  const every = Array.from({ length: objects }, (_, j) => j);
+  const nearestFrame = (x, y) => pig.nearest(answer.places.map(place =>
+    Math.min(...every.map(j => { const [a, b] = placeOf(place, j); return Math.hypot(a - x, b - y); }))), 0);
+  const drawCurve = () => {
+    const slider = sliders[active], lines = known.line ? [known.line] : [];
+    curve.name(slider.label);
+    curve.draw({
+      x: slider, y: pig.limits([...(known.line?.y ?? []), answer.loss], true), lines,
+      dots: [{ x: slider.value, y: answer.loss }], marks: active in scene.truth ? [{ x: scene.truth[active], name: "true" }] : [],
+    });
   };
-  const truth = t => bytes.subarray(4 * t * area, 4 * (t + 1) * area);
-
   const show = t => {
     if (!answer) return;
-    const [first, second] = [truth(t), predicted(t)];
-    pig.put(panels.truth.canvas, first, size);
-    pig.put(panels.prediction.canvas, second, size);
-    pig.put(panels.difference.canvas, pig.difference(first, second, 3), size);
-    cursor.style.left = `${100 * pig.nearest(columns, t) * (size + 2) / strip.width}%`;
-    drawCharts(t);
-  };
-  const film = t => { // what was painted last
-    if (columns.includes(t)) pig.put(strip, draw.bytes(picture), size, columns.indexOf(t) * (size + 2), size + 2);
-  };
-  const allPlaces = () => [...video.seen, ...answer.places];
-  const drawCharts = t => {
-    const xs = answer.errors.map((_, i) => input + 1 + i);
+    const truth = bytes.subarray(t * area, (t + 1) * area), prediction = answer.image(t);
+    pig.put(panels.truth.canvas, truth, size);
+    pig.put(panels.prediction.canvas, prediction, size);
+    pig.put(panels.difference.canvas, pig.difference(truth, prediction), size);
     decay.draw({
       x: { low: 1, high: frames }, y: pig.limits(answer.errors), marks: [{ x: t + 1 }],
       bands: scene.parts.filter(part => part.name === "predicted").map(({ from, to }) => ({ from: from + 1, to })),
-      lines: [{ x: xs, y: answer.errors, kind: "model" }],
+      lines: [{ x: answer.errors.map((_, i) => input + 1 + i), y: answer.errors, kind: "model" }],
     });
-    const track = (list, j, numbers) => ({ x: list.map(at => at[j * numbers]), y: list.map(at => at[j * numbers + 1]) });
-    const all = allPlaces(), numbers = at => at.length / scene.objects;
-    const every = Array.from({ length: scene.objects }, (_, j) => j);
+    const track = (places, j) => ({ x: places.map(place => placeOf(place, j)[0]), y: places.map(place => placeOf(place, j)[1]) });
     paths.draw({
       x: { low: 0, high: size }, y: { low: size, high: 0 },
-      lines: [
-        ...every.flatMap(j => video.path ? [{ ...track(video.path, j, 2), kind: "truth" }] : []),
-        ...every.map(j => ({ ...track(all, j, numbers(all[0])), kind: "object", color: scene.colors[j] })),
-      ],
-      dots: every.map(j => ({ color: scene.colors[j], x: all[t][j * numbers(all[t])], y: all[t][j * numbers(all[t]) + 1] })),
-    });
-    const { low, high, log } = sliders[active], line = known?.key === curveKey() && known.next === known.count ? known : null;
-    curve.name(sliders[active].label);
-    curve.draw({
-      x: { low, high, log }, y: pig.limits([...(line?.y ?? []), answer.loss], true),
-      lines: line ? [{ x: line.x, y: line.y, kind: "model" }] : [], dots: [{ x: sliders[active].value, y: answer.loss }],
-      marks: active in scene.truth ? [{ x: scene.truth[active], name: "true" }] : [],
-    });
-    const ranges = [across, upward].map(name => ({ low: sliders[name].low, high: sliders[name].high, log: sliders[name].log }));
-    map.draw({ x: ranges[0], y: ranges[1], image, faded: mapped !== seen?.key, dots: [{ x: sliders[across].value, y: sliders[upward].value }],
-               marks: scene.truth[across] ? [{ x: scene.truth[across] }, ...scene.truth[upward] ? [{ y: scene.truth[upward] }] : []] : [] });
-  };
-  const learned = asked();
-  const lossOf = values => pig.answer(scene, draw, video, bytes, values).loss;
-  const behind = pig.idle();
-  const curveTask = (key, now, slider, name) => {
-    const task = { key, next: 0, count: 25, x: [], y: [] };
-    task.job = i => {
-      task.x.push(slider.at(i * slider.steps / 24));
-      task.y.push(lossOf({ ...now, [name]: task.x[i] }));
-    };
-    return task;
-  };
-  const mapTask = (key, now) => {
-    const side = scene.cells, task = { key, next: 0, count: side * side, losses: new Float64Array(side * side).fill(NaN) };
-    const value = (name, cell) => sliders[name].at((cell + 0.5) * sliders[name].steps / side);
-    task.job = step => {
-      const i = 97 * step % task.count; // all over the map, so that its shape is seen early
-      const [x, y] = [value(across, i % side), value(upward, side - 1 - Math.floor(i / side))];
-      task.losses[i] = Math.log(lossOf({ ...now, [across]: x, [upward]: y }));
-    };
-    return task;
-  };
-  const explore = () => { // the curve first, then the map; what is known stays, what was begun goes on
-    const now = asked();
-    const [one, other] = [curveKey(), JSON.stringify([index, { ...now, [across]: 0, [upward]: 0 }])];
-    if (known?.key !== one) known = curveTask(one, now, sliders[active], active);
-    if (seen?.key !== other) seen = mapTask(other, now);
-    if (!visible || (known.next === known.count && seen.next === seen.count)) return;
-    behind([known, seen], () => {
-      mapped = seen.key;
-      image = pig.heatmap(seen.losses, scene.cells);
-      drawCharts(clock.frame);
+      lines: [...every.flatMap(j => video.path ? [{ ...track(video.path, j), kind: "truth" }] : []),
+              ...every.map(j => ({ ...track(answer.places, j), kind: "object", color: scene.colors[j] }))],
+      dots: every.map(j => { const [x, y] = placeOf(answer.places[t], j); return { x, y, color: scene.colors[j] }; }),
     });
   };
-  const ask = () => {
-    const started = performance.now();
-    answer = pig.answer(scene, draw, video, bytes, asked(), film);
-    said.textContent = `Squared error per predicted frame: ${pig.digits(answer.loss)} (as learned: ${pig.digits(learnedLoss)})`;
+  const later = curves();
+  const moved = () => {
+    const started = performance.now(), now = asked(), key = JSON.stringify([index, active, { ...now, [active]: 0 }]);
+    answer = ask(now);
+    said.textContent = `Squared error per predicted frame: ${pig.digits(answer.loss)} (as learned: ${pig.digits(learned)})`;
+    if (known.key !== key) { // while its own slider moves, a curve stays as it is
+      known = { key };
+      later(sliders[active], value => ask({ ...now, [active]: value }).loss, line => { known.line = line; drawCurve(); });
+    }
+    drawCurve();
     show(clock.frame);
-    root.dataset.milliseconds = (performance.now() - started).toFixed(1); // of this move, for who measures it
-    explore();
+    root.dataset.milliseconds = (performance.now() - started).toFixed(1); // of this move, for measurements
   };
-  const reset = () => { for (const slider of Object.values(sliders)) slider.set(slider.start); ask(); };
+  const reset = () => { for (const slider of Object.values(sliders)) slider.set(slider.start); moved(); };
   const open = chosen => {
-    [index, video, bytes] = [chosen, videos[chosen], truthOf[chosen]];
-    learnedLoss = lossOf(learned);
-    columns.forEach((t, i) => pig.put(strip, truth(t), size, i * (size + 2), 0));
-    video.seen.forEach((place, t) => { draw.paint(place); film(t); });
-    ask();
+    [index, video, bytes] = [chosen, videos[chosen], sheets[chosen]];
+    ask = asking(scene, paint, video, bytes);
+    learned = ask(Object.fromEntries(Object.entries(sliders).map(([name, slider]) => [name, slider.start]))).loss;
+    moved();
   };
-  const clock = pig.clock({ frames, parts: scene.parts, labels: scene.labels, group: scene.group, start: input, show });
+  const clock = pig.clock({ frames, parts: scene.parts, labels: scene.labels, start: input, show });
   root.append(
     pig.make("div", { class: "pig-tools" }, pig.choice("video", videos.map(each => each.name), open),
              pig.make("button", { type: "button", click: reset }, "as learned")),
     pig.make("div", { class: "pig-row" }, ...Object.values(panels).map(panel => panel.node)), clock.node,
     pig.make("div", { class: "pig-sliders" }, ...Object.values(sliders).map(slider => slider.node)), said,
-    pig.make("div", { class: "pig-heading" }, "truth (above) and prediction (below); press a frame to go there"),
-    pig.make("div", { class: "pig-film" }, strip, cursor),
-    pig.make("div", { class: "pig-charts" }, curve.svg, map.svg, decay.svg, paths.svg),
+    pig.make("div", { class: "pig-charts" }, curve.svg, decay.svg, paths.svg),
   );
-  root.tabIndex = 0;
   pig.keys(root, clock);
-  root.pig = { asked, sliders, predicted, get answer() { return answer; }, get mapped() { return seen.next === seen.count; } };
+  root.pig = { asked, get answer() { return answer; } };
   open(0);
-  new IntersectionObserver(([{ isIntersecting }]) => { visible = isIntersecting; explore(); }).observe(root);
 };
 
-/** Which of some numbers is nearest to `value`. */
-pig.nearest = (numbers, value) =>
-  numbers.reduce((best, number, i) => Math.abs(number - value) < Math.abs(numbers[best] - value) ? i : best, 0);
-
-/** In which frame some object is nearest to a point; places as of pig.rollout, with as many numbers for each object. */
-pig.nearestPlace = (places, objects, x, y) => pig.nearest(places.map(at => {
-  const numbers = at.length / objects;
-  return Math.min(...Array.from({ length: objects }, (_, j) => Math.hypot(at[j * numbers] - x, at[j * numbers + 1] - y)));
-}), 0);
-
-/** `count` evenly spaced ones of the numbers below `n`. */
-pig.evenly = (n, count) => Array.from({ length: Math.min(n, count) }, (_, i) => Math.round(i * (n - 1) / (Math.min(n, count) - 1)));
-
-/** Numbers on a square grid as a picture; empty where there is none yet. */
-pig.heatmap = (values, side) => {
-  const canvas = pig.make("canvas", { width: side, height: side }), bytes = new Uint8ClampedArray(4 * side * side);
-  const known = values.filter(Number.isFinite), low = Math.min(...known), span = Math.max(...known) - low || 1;
-  values.forEach((value, p) => { if (!isNaN(value)) bytes.set([...pig.heat((value - low) / span), 255], 4 * p); });
-  pig.put(canvas, bytes, side);
-  return canvas.toDataURL();
+/** @param scene  as of pig.whatif, with one video; constant, the one to be found; from, where it starts; said, texts */
+pig.opening = async (root, scene) => {
+  const { size, frames, constant, said, videos: [video] } = scene, area = 4 * size * size, visited = [];
+  const bytes = await pig.frames(video.sheet), ask = asking(scene, pig.painter(scene.look), video, bytes);
+  const others = Object.fromEntries(scene.sliders.map(slider => [slider.name, slider.value]));
+  const about = scene.sliders.find(slider => slider.name === constant);
+  const answerAt = value => ask({ ...others, [constant]: value });
+  const screen = pig.panel("orange: the video, blue: the prediction, white: both", size, size,
+                           "the video in orange, the prediction over it in blue, white where they agree");
+  const chart = pig.chart({ title: `loss for each ${constant} that you tried`, xlabel: about.label, ylabel: "loss per frame",
+                            label: `loss against ${constant}, a dot for each value that you tried`,
+                            picked: x => { slider.set(x); moved(); } });
+  const verdict = pig.make("p", { class: "pig-said", role: "status" });
+  let answer, line = null;
+  const show = t => {
+    if (answer) pig.put(screen.canvas, pig.overlay(bytes.subarray(t * area, (t + 1) * area), answer.image(t)), size);
+  };
+  const moved = () => {
+    answer = answerAt(slider.value);
+    if (visited.length < 400) visited.push({ x: slider.value, y: answer.loss, small: true });
+    chart.draw({
+      x: about, y: { low: scene.least, high: scene.most, log: true }, lines: line ? [line] : [],
+      marks: line ? [{ x: scene.truth[constant], name: "true" }] : [], dots: [...visited, { x: slider.value, y: answer.loss }],
+    });
+    show(clock.frame);
+  };
+  const slider = pig.slider({ ...about, value: scene.from, moved });
+  const reveal = pig.make("button", { type: "button", click: () => {
+    verdict.textContent = said.answer.replace("{yours}", pig.digits(slider.value));
+    curves()(slider, value => answerAt(value).loss, found => { line = found; moved(); });
+  } }, "show what the model measured");
+  const clock = pig.clock({ frames, parts: scene.parts, labels: scene.labels, plays: true, show });
+  root.append(
+    pig.make("p", {}, said.task),
+    pig.make("div", { class: "pig-two" }, pig.make("div", {}, screen.node, clock.node),
+             pig.make("div", { class: "pig-sliders" }, slider.node, chart.svg, reveal, verdict)),
+  );
+  pig.keys(root, clock);
+  root.pig = { slider, get answer() { return answer; } };
+  moved();
 };
