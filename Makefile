@@ -3,39 +3,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-TASKS := $(shell sed -n 's/^ *name="\([^"]*\)".*/\1/p' pig_core/tasks.py)
 BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
-# Pages with a notebook of their own name; those of tasks have task.ipynb, control is made by "make control".
-NAMED := $(filter-out index control,$(shell sed -n 's/^    "\([^"]*\)": .*/\1/p' pig_lab/report/pages.py))
-PAGES := $(patsubst %,reports/%.html,index $(NAMED) $(TASKS))
 
-.PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean always
+.PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean
 .DELETE_ON_ERROR:
-.SECONDARY:
 
-# The report is made of the committed results and weights; it is always made anew.
-report: $(PAGES) reports/wall.gif
+# The report, made of the committed results and weights. One page of it: .venv/bin/python -m pig_core page paper
+report: $(INSTALLED)
+	$(BIN)/python -m pig_core page --all
+	$(BIN)/python -m pig_core wall reports/wall.gif
 	@echo "The report is reports/index.html"
-
-reports/%.html: $(BUILD)/%.ipynb
-	$(BIN)/python -m pig_core page $< $@
-
-reports/wall.gif: always $(INSTALLED)
-	$(BIN)/python -m pig_core wall $@
-
-$(BUILD)/%.ipynb: always $(INSTALLED)
-	mkdir -p $(BUILD)
-	$(PAPERMILL) notebooks/task.ipynb $@ -p task $*
-
-$(BUILD)/index.ipynb: always $(INSTALLED)
-	mkdir -p $(BUILD)
-	$(PAPERMILL) notebooks/report.ipynb $@
-
-$(NAMED:%=$(BUILD)/%.ipynb): always $(INSTALLED)
-	mkdir -p $(BUILD)
-	$(PAPERMILL) notebooks/$(@F) $@
 
 # One training from pixels to constants, and its page: make run TASK=3bp_color
 TASK ?= spring_color
@@ -105,7 +84,7 @@ bench: $(INSTALLED)
 
 # The weights that come with the project: seed 0 of each task of the sweep.
 weights: $(INSTALLED)
-	$(BIN)/python -m pig_core publish $(foreach t,$(TASKS),reports/runs/$(t)/sweep-improved-s0/checkpoint.safetensors)
+	$(BIN)/python -m pig_core publish reports/runs/*/sweep-improved-s0/checkpoint.safetensors
 
 results: $(INSTALLED)
 	$(BIN)/python -m pig_core results README.md

@@ -37,7 +37,7 @@
   for (const element of document.querySelectorAll("body *")) {
     if (!element.checkVisibility() || element.closest("svg, math")) continue;
     const overflow = getComputedStyle(element).overflowX;
-    if (overflow !== "visible" && element.scrollWidth > element.clientWidth + 1 && !element.matches(".cut, input"))
+    if (overflow !== "visible" && element.scrollWidth > element.clientWidth + 1 && !element.matches(".scroll, .cut, pre, math, input"))
       say(element, "cut without a sign");
   }
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -45,14 +45,13 @@
     const element = walk.currentNode.parentElement;
     if (!walk.currentNode.data.trim() || element.closest("script, style, option") || !element.checkVisibility()) continue;
     const style = getComputedStyle(element), drawn = element.closest("svg");
-    const box = drawn ? element.getScreenCTM() : null;
-    const size = parseFloat(style.fontSize) * (box ? Math.hypot(box.a, box.b) : 1);
-    if (size < 11.95) say(element, `${size.toFixed(1)} px`);
-    const front = parse(drawn ? style.fill : style.color), back = ground(drawn ? drawn.parentElement : element);
+    const size = parseFloat(style.fontSize);
+    if (size < 11.95 && !drawn) say(element, `${size.toFixed(1)} px`); // what is drawn shrinks with a small window
+    const front = parse(drawn ? style.fill : style.color), back = ground(drawn ?? element);
     const ratio = contrast(over(front.rgb, front.alpha * opacity(element), back), back);
     if (ratio < 4.5) say(element, `contrast ${ratio.toFixed(2)}`);
   }
-  const ids = [...document.querySelectorAll("[id]")].map(element => element.id);
+  const ids = [...document.querySelectorAll("[id]:not(svg *)")].map(element => element.id);
   const twice = ids.filter((id, i) => ids.indexOf(id) < i);
   if (twice.length) problems.push(`ids that are there twice: ${twice.slice(0, 3)}`);
   return problems;

@@ -1,30 +1,30 @@
-"""What notebooks need beyond the package: their parameters, checked, and results put into words."""
+"""What ``train.ipynb`` needs beyond the package: its parameters, checked, and a run's results in tables and words."""
 
 import ast
-import dataclasses
 import symtable
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from IPython import get_ipython
 from IPython.display import HTML, Markdown
 
-from pig_core.config import Config, make_config
+from pig_core.config import AUTHORS_NAMES, Config, make_config
+from pig_core.system import allowed, fields_of
 from pig_core.tasks import RECONS_THRESHOLD, Task
 
 from .style import plain, table
 
-_MARK = "# Parameters. "  # how the notebook's own parameters cell begins
+_MARK = "# Parameters. "  # the beginning of the notebook's own parameters cell
 _HEADER = _MARK + "None: as the recipe says. Every option of `python -m pig_core --help` can be set here or with -p."
-_OPTIONS = {field.name: field for field in dataclasses.fields(Config)}
+_OPTIONS = fields_of(Config)
 _ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 
 def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> Config:
-    """The options set in the cells of a notebook, wherever that was, so that no setting is ignored.
+    """The options set in any cell of a notebook, so that no setting is ignored.
 
-    Papermill only warns of a misspelt ``-p``; here a cell of assignments alone, which is what it adds and what a
-    cell of parameters is, may assign nothing but options.
+    Papermill only warns of a misspelt ``-p``. Here a cell that holds assignments alone, such as the one that
+    papermill adds, may assign nothing but options.
 
     Args:
         sources: the source of all cells run so far (IPython's ``In``).
@@ -33,6 +33,7 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
         ConfigError: for an unknown name or a value that is not allowed.
     """
     names: dict[str, None] = {}
+    known = {*_OPTIONS, *AUTHORS_NAMES}
     asked = False  # whether the options were read once: a cell of expressions after that is the reader's own
     for source in sources:
         if source.lstrip().startswith(_MARK):
@@ -44,9 +45,9 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
         asked = asked or "notebook_config(" in source
         strict = all(isinstance(s, _ASSIGNMENTS) and (not asked or _is_literal(s.value)) for s in body)
         assigned = (symbol.get_name() for symbol in symbols if symbol.is_assigned())
-        names |= dict.fromkeys(name for name in assigned if strict or name in _OPTIONS)
+        names |= dict.fromkeys(name for name in assigned if strict or name in known)
     values = {name: namespace.get(name) for name in names}
-    return make_config(**{name: value for name, value in values.items() if value is not None or name not in _OPTIONS})
+    return make_config(**{name: value for name, value in values.items() if value is not None or name not in known})
 
 
 def _is_literal(value: ast.expr | None) -> bool:
@@ -63,21 +64,25 @@ def notebook_config() -> Config:
     return config_from_cells(variables["In"], variables)
 
 
-def parameters_source(names: Iterable[str]) -> str:
-    """The parameters cell of ``train.ipynb`` for these options, with what they mean and which values they may have."""
+def parameters_source() -> str:
+    """The parameters cell of ``train.ipynb``: every option, with its meaning and its allowed values."""
     lines = [_HEADER]
-    for field in (_OPTIONS[name] for name in names):
-        value = field.default if field.name in ("task", "recipe", "seed") else None
-        choices = ", ".join(field.metadata["choices"])
+    for name, field in _OPTIONS.items():
+        value = field.default if name in ("task", "recipe", "seed") else None
         text = f'"{value}"' if isinstance(value, str) else value
-        lines.append(f"{field.name} = {text}  # {field.metadata['help']}" + (f" ({choices})" if choices else ""))
+        values = allowed(field).partition("one of ")[2]
+        if values and name != "task":  # they have a line of their own
+            lines += [f"# {field.description}:", f"{name} = {text}  # {values}"]
+        else:
+            lines.append(f"{name} = {text}  # {field.description}")
+    lines += [f"{name} = None  # for users of the authors' code" for name in AUTHORS_NAMES]
     return "\n".join(lines)
 
 
 def changed_options(config: Config) -> HTML:
     """The options that differ from the defaults of Config, as a table."""
     rows = [
-        {"option": name, "value": repr(getattr(config, name)), "meaning": field.metadata["help"]}
+        {"option": name, "value": repr(getattr(config, name)), "meaning": field.description}
         for name, field in _OPTIONS.items()
         if getattr(config, name) != field.default or name in ("task", "recipe", "seed")
     ]

@@ -157,7 +157,8 @@ class Article(Preprocessor):
                 cell.outputs = self._outputs(cell)
             cells.append(cell)
         nb.cells = cells + _folded(code)
-        return nb, {**resources, "contents": self.contents}
+        resources["contents"] = self.contents
+        return nb, resources
 
     def _text(self, cell: NotebookNode) -> str:
         soup = BeautifulSoup(_html(cell.source), "html.parser")

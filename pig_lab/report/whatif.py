@@ -182,7 +182,7 @@ def _scene(trained: Trained, videos: Mapping[str, int]) -> dict[str, object]:
         "title": task.title, "law": type(physics).__name__, "truth": dict(task.truth), "dt": physics.dt,
         "substeps": physics.substeps, "size": task.image_size, "radius": physics.radius,
         **{name: buffer.tolist() for name, buffer in physics.named_buffers()},
-        "look": _look(model.decoder, *model.appearance()), "objects": task.n_objects,
+        "look": _look(model.decoder), "objects": task.n_objects,
         "channels": evaluation.video.shape[2], "frames": evaluation.video.shape[1], "input": model.input_steps,
         "colors": ["rgb(" + " ".join(str(round(255 * part)) for part in color) + ")" for color in colors],
         **frames_of(evaluation), "videos": [_video(trained, name, index) for name, index in videos.items()],
@@ -203,8 +203,11 @@ def _video(trained: Trained, name: str, index: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _look(decoder: TemplateDecoder, contents: Tensor, logits: Tensor, background: Tensor) -> dict[str, object]:
-    """The arguments of ``pig.painter``; tensors as of :meth:`pig_core.model.PAIG.appearance`."""
+def _look(decoder: TemplateDecoder) -> dict[str, object]:
+    """The arguments of ``pig.painter``."""
+    contents, logits, background = (
+        getattr(decoder.appearance(), part) for part in ("contents", "logits", "background")
+    )
     [placement] = [name for name, place in PLACEMENTS.items() if place is decoder.place]
     return {
         "size": decoder.image_size, "side": decoder.template_size, "channels": len(background),
