@@ -6,7 +6,7 @@ import pytest
 from pig_core.system import RunError, replays_folder
 from pig_core.tasks import TASKS
 from pig_lab.replay import Replay, moments_of
-from pig_lab.report.replay import before_and_after, committed_replay, pictures_of, replay_player
+from pig_lab.report.panels import before_and_after, committed_replay, replay_player
 
 from .browser import browser_tab, needs_chromium
 
@@ -44,7 +44,7 @@ def test_a_damaged_or_missing_replay_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "replay.npz").write_bytes(b"PK no zip file")
     with pytest.raises(RunError, match="is damaged or not the replay of a training"):
         Replay.load(tmp_path / "replay.npz")
-    assert "no moments of its training" in replay_player(None, {}).data
+    assert "no recorded moments" in replay_player(None, {}).data
 
 
 def test_before_and_after_are_two_rows_with_a_text_for_every_picture():
@@ -60,7 +60,7 @@ def test_the_replay_is_scrubbed_by_slider_and_keys_and_shows_what_was_kept(tmp_p
     replay = committed_replay("spring_color")
     page = tmp_path / "replay.html"
     page.write_text(f"<!DOCTYPE html><meta charset='utf-8'><body>{replay_player(replay, {'k': 4.0, 'l': 6.0}).data}")
-    drawn = pictures_of(replay)["drawn"]
+    drawn = [moment.drawn for moment in replay.moments]
     with browser_tab(offline=True, viewport={"width": 390, "height": 800}) as (tab, problems, requests):
         tab.goto(page.as_uri())
         slider, canvas = tab.get_by_label("moment of the training"), tab.get_by_role("img", name="frame 1, drawn")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pig_lab.report.pages import PAGES
+from pig_lab.report.page import PAGES
 from pig_lab.report.results import load_results
 from pig_lab.report.tables import headline
 
