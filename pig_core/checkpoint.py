@@ -12,7 +12,7 @@ from torch import Tensor
 from .config import SHAPING, Config, differing, saved_config
 from .decoder import VariableFromNetwork
 from .model import PAIG
-from .system import ConfigError, RunError, fact, fields_of, replacing
+from .system import ConfigError, RunError, replacing
 from .training import Session
 
 FORMAT = 1  # raise it when checkpoints of the old form can no longer be read
@@ -81,30 +81,19 @@ def _config_in(path: Path, about: dict[str, object]) -> Config:
         raise RunError(f"checkpoint {path} cannot be used: {error}") from error
 
 
-def load_model(path: Path, model: PAIG, config: Config) -> str:
+def load_model(path: Path, model: PAIG, config: Config) -> None:
     """Put the weights of a checkpoint into ``model``, which was built with ``config``.
 
-    A training may go on with other values of the options that keep the weights (``keeps_weights``); what it alone has,
-    such as another velocity's network, then stays as it was built.
-
-    Returns:
-        the options that changed, in words; empty if none did.
     Raises:
         RunError: if the checkpoint belongs to another task or another model.
     """
     tensors, about = load_tensors(path)
     other = _config_in(path, about)
-    different = differing(config, other, "model")
-    trains_on = config.use_ckpt and not config.test_mode
-    free = {name for name, field in fields_of(Config).items() if fact(field, "keeps_weights") and trains_on}
-    if not free.issuperset(different):
+    if different := differing(config, other, "model"):
         raise RunError(f"checkpoint {path} is of another model: {_listed(different, config, other)}")
     state, zeros = model.state_dict(), set(about.get("zeros", ()))
     tensors |= {name: torch.zeros_like(tensor) for name, tensor in state.items() if name in zeros}
-    if different:
-        tensors = {name: tensors.get(name, tensor) for name, tensor in state.items()}
     _load_weights(path, model, tensors)
-    return _listed(different, config, other)
 
 
 def _listed(names: list[str], ours: Config, theirs: Config) -> str:

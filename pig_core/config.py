@@ -55,7 +55,7 @@ class Config:
         "spatial_transformer", "placed templates, templates that also turn, or a black-box network"
     )
     coordinates: Literal["exact", "released"] = model(
-        "exact", "template placement: exact, or as released (lengths come out S/(S-1) too long)", keeps_weights=True
+        "exact", "template placement: exact, or as released (lengths come out S/(S-1) too long)"
     )
     window_edge: Literal["taper", "cut"] = model("taper", "templates end in a one-pixel taper or in a cut")
     background_init: Literal["median_frame", "mean_frame", "network"] = training(
@@ -64,7 +64,6 @@ class Config:
     velocity_type: Literal["fit", "difference_mlp", "mlp", "linear"] = model(
         "fit",
         "velocity at frame L: fitted through the physics, difference + MLP, MLP (paper), or linear (alt_vel)",
-        keeps_weights=True,
     )
     start_prior: bool = model(True, "correct the estimated state by what the starts of training scenes have in common")
     cell_type: Literal["task", "lstm", "interaction", "video_lstm"] = model(

@@ -198,13 +198,12 @@ class Run:
         actions = None if training.actions is None else training.actions[:, : task.seen_steps].to(device)
         print(f"data: {len(frames)} training videos of {config.task}", flush=True)
         model = build_model(config, task, estimate_background(config, frames)).to(device)
-        changed = load_model(source, model, config) if source else ""
+        if source:
+            load_model(source, model, config)
         run = cls(config, task, claim_folder(config, folder), model, frames, actions, held_out, commit=commit())
         if config.resume:
             run.session = load_session(folder / UNFINISHED, model, config, run._videos)
         run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
-        if changed:
-            run._say(f"training goes on with other options than those of {source}: {changed}")
         for name in ("datapoints", "batch_size") if config.epochs else ("datapoints",):
             if (asked := getattr(config, name)) > len(frames):
                 run._say(f"{name} is {asked}, but there are {len(frames)} training videos: all of them are used")

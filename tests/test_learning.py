@@ -47,8 +47,8 @@ def test_the_spring_in_the_videos_is_measured_whatever_it_is(truth, k, l, tmp_pa
 def test_other_numbers_of_objects_are_found_and_measured(like, changes, options, tmp_path):
     task = replace(TASKS[like], name="more", **changes)
     config = make_config(
-        task, data_dir=str(tmp_path), save_dir=str(tmp_path / "run"), simulate=True, n_train=300, n_eval=20,
-        vision_steps=0, decoder_steps=80, start_prior=False, **options,
+        task, data_dir=str(tmp_path), save_dir=str(tmp_path / "run"), simulate=True, n_train=120, n_eval=5,
+        vision_steps=0, decoder_steps=60, start_prior=False, **options,
     )  # fmt: skip
     run = Run.start(config, task)
     run.train()

@@ -121,34 +121,6 @@ def test_training_goes_on_from_a_checkpoint(tiny, tmp_path):
     assert not torch.equal(again.decoder.log_sigma, before["decoder.log_sigma"])
 
 
-def test_a_training_may_go_on_with_other_coordinates_and_another_velocity(tiny, tmp_path, capsys):
-    """What the question of the report needs: which part of a trained model makes its constants wrong."""
-    first = Run.start(tiny(save_dir=str(tmp_path / "first"), coordinates="released", velocity_type="mlp"))
-    first.train()
-    options = {"use_ckpt": True, "ckpt_dir": str(first.folder), "epochs": 1, "batch_size": 30, "velocity_type": "mlp"}
-    more = Run.start(tiny(save_dir=str(tmp_path / "exact"), **options))
-    assert "coordinates='released' (here 'exact')" in capsys.readouterr().out
-    assert "coordinates='released' (here 'exact')" in (more.folder / "log.txt").read_text()
-    assert all(torch.equal(more.model.state_dict()[n], tensor) for n, tensor in first.model.state_dict().items())
-    place = torch.full((1, 2, 2), 4.0)
-    assert not torch.equal(more.model.decoder(place), first.model.decoder(place))
-    assert torch.equal(more.model.decoder(place * 31 / 32 + 0.5)[0].argmax(), first.model.decoder(place)[0].argmax())
-
-    fitted = Run.start(tiny(save_dir=str(tmp_path / "fitted"), **{**options, "velocity_type": "fit"}))
-    assert not any(name.startswith("velocity.") for name in fitted.model.state_dict())
-    assert torch.equal(fitted.model.decoder.log_sigma, first.model.decoder.log_sigma)
-    fitted.train()
-    back = Run.start(tiny(save_dir=str(tmp_path / "back"), **{**options, "ckpt_dir": str(fitted.folder)}))
-    assert any(name.startswith("velocity.") for name in back.model.state_dict())  # a network as it was built
-
-    with pytest.raises(RunError, match=r"of another model: logit_gain=30.0 \(here 1.0\)"):
-        Run.start(tiny(save_dir=str(tmp_path / "x"), **options, logit_gain=1.0))
-    with pytest.raises(
-        RunError, match=r"of another model: coordinates='released' \(here 'exact'\)"
-    ):  # not to be judged
-        Run.start(tiny(save_dir=str(tmp_path / "x"), **{**options, "epochs": 0}, test_mode=True))
-
-
 def test_predictions_outside_of_the_picture_are_counted(tiny, tmp_path):
     run = Run.start(tiny(recipe="paper", save_dir=str(tmp_path / "run"), epochs=1, batch_size=30))
     with torch.no_grad():
