@@ -1,34 +1,37 @@
-"""One program: ``python -m pig_core <verb>``. Without a verb it trains: ``python -m pig_core --task 3bp_color``."""
+"""One program: ``pig <verb>``, also ``python -m pig_core <verb>``; without a verb it trains."""
 
 import importlib
 import sys
 
-from .system import ConfigError, in_one_sentence
+from .system import ConfigError, in_one_sentence, nearest
 
-# Verb -> module whose ``main(arguments)`` does it, loaded only when it is asked for; and what it does.
+# Verb -> module whose ``main(arguments)`` does it, and what it does. A module is loaded only when its verb is asked for:
+# training needs nothing of pig_lab.
 VERBS = {
-    "train": ("pig_core.run", "one run, with the options below (also if no verb is given)"),
+    "train": ("pig_core.run", "train, evaluate and save one run (also without a verb)"),
     "data": ("pig_core.data", "simulate all data files"),
-    "publish": ("pig_lab.trained", "checkpoints to the project's weights"),
-    "keep": ("pig_lab.studies.full", "finished full runs to the project's results, with what explains them"),
-    "results": ("pig_lab.report.results", "the table of results into README.md"),
-    "wall": ("pig_lab.report.overview", "the animation of README.md"),
-    "page": ("pig_lab.report.page", "an executed notebook as a page"),
-    "measure": ("pig_lab.report.measured", "constants from a clip of your own"),
+    "publish": ("pig_lab.trained", "add a run's weights to the project's"),
+    "keep": ("pig_lab.studies.full", "add finished full runs to the project's results"),
+    "results": ("pig_lab.report.results", "write the table of results into README.md"),
+    "wall": ("pig_lab.report.overview", "draw the animation of README.md"),
+    "page": ("pig_lab.report.page", "turn an executed notebook into a page"),
+    "measure": ("pig_lab.report.measured", "measure constants in a clip of your own"),
     "clips": ("pig_lab.measure.bench", "measure clips whose truth is known"),
-    "bench": ("pig_lab.studies.bench", "what everything costs on this machine"),
-    "control": ("pig_lab.control.experiment", "a pendulum, learned from video and swung up from pixels"),
+    "bench": ("pig_lab.studies.bench", "benchmark run times on this machine"),
+    "control": ("pig_lab.control.experiment", "learn a pendulum from video and swing it up from pixels"),
 }
 
 
 def run(arguments: list[str]) -> None:
-    """Do what the verb says with the arguments behind it."""
+    """Do what the verb says with the arguments after it."""
+    if arguments in (["-h"], ["--help"]):
+        print("pig VERB [--OPTION VALUE ...]; pig VERB --help lists the options of a verb", "", sep="\n")
+        print(*(f"  {name:9}{about}" for name, (_, about) in VERBS.items()), sep="\n")
+        return
     named = arguments and not arguments[0].startswith("-")
     verb, rest = (arguments[0], arguments[1:]) if named else ("train", arguments)
-    if rest in (["-h"], ["--help"]) and verb == "train":
-        print("verbs:", *(f"  {name:9}{about}" for name, (_, about) in VERBS.items()), "", sep="\n")
     if verb not in VERBS:
-        raise ConfigError(f"there is no verb {verb!r}; allowed: {', '.join(VERBS)}")
+        raise ConfigError(f"there is no verb {verb!r}{nearest(verb, VERBS)}; allowed: {', '.join(VERBS)}")
     importlib.import_module(VERBS[verb][0]).main(rest)
 
 

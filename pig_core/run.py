@@ -337,7 +337,7 @@ def main(arguments: list[str], observe: Callable[["Run"], object] = lambda run: 
         observe: called with the run before it trains, to add an observer.
     """
     text = f"{__doc__.splitlines()[0]} Defaults are those of the recipe improved (RECIPES in pig_core/config.py)."
-    config = make_config(**from_command_line(Config, arguments, "python -m pig_core", text, AUTHORS_NAMES))
+    config = make_config(**from_command_line(Config, arguments, "pig train", text, AUTHORS_NAMES))
     run = Run.start(config)
     observe(run)
     run.train()

@@ -170,5 +170,5 @@ def test_a_flag_may_be_bare_negated_or_have_a_value(arguments, color):
 
 
 def test_the_command_line_explains_every_option():
-    text = command("--help").stdout
+    text = command("train", "--help").stdout
     assert all(f"--{field.name} " in text for field in dataclasses.fields(Config))

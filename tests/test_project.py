@@ -145,7 +145,7 @@ def test_a_file_that_is_no_result_is_refused_in_a_sentence(content, tmp_path):
         (["wall"], "RunError: write: python -m pig_core wall WALL.gif"),
         (["wall", "--help"], "RunError: write: python -m pig_core wall WALL.gif"),
         (["results", "--help"], "RunError: write: python -m pig_core results README.md"),
-        (["walk"], "ConfigError: there is no verb 'walk'; allowed: train, data, publish"),
+        (["walk"], "ConfigError: there is no verb 'walk'; did you mean 'wall'?; allowed: train, data, publish"),
     ],
 )
 def test_every_verb_ends_in_one_sentence(arguments, says, capsys, monkeypatch, tmp_path):
