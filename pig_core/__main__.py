@@ -5,7 +5,7 @@ import sys
 
 from .system import ConfigError, in_one_sentence, nearest
 
-# Verb -> module whose ``main(arguments)`` does it, and what it does. A module is loaded only when its verb is asked for:
+# Verb -> module whose ``main(arguments)`` does it, and what it does. A module is loaded when its verb is asked for:
 # training needs nothing of pig_lab.
 VERBS = {
     "train": ("pig_core.run", "train, evaluate and save one run (also without a verb)"),

@@ -10,7 +10,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from .config import SHAPING, Config, differing, saved_config
-from .decoder import VariableFromNetwork
 from .model import PAIG
 from .system import ConfigError, RunError, replacing
 from .training import Session
@@ -49,20 +48,6 @@ def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor
 def save_model(path: Path, model: PAIG, config: Config) -> None:
     """Write the model's weights together with the options that made it."""
     save_tensors(path, dict(model.state_dict()), {"config": dataclasses.asdict(config)})
-
-
-def save_small(path: Path, model: PAIG, config: Config) -> None:
-    """A checkpoint that draws and predicts the same with a tenth of the bytes: what is zero is left out.
-
-    ``model`` itself is simplified, too: see :meth:`VariableFromNetwork.simplify`.
-    """
-    for module in model.modules():
-        if isinstance(module, VariableFromNetwork):
-            module.simplify()
-    state = model.state_dict()
-    zeros = [name for name, tensor in state.items() if not tensor.any()]
-    kept = {name: tensor for name, tensor in state.items() if name not in zeros}
-    save_tensors(path, kept, {"config": dataclasses.asdict(config), "zeros": zeros})
 
 
 def read_config(path: Path) -> Config:

@@ -33,13 +33,6 @@ class VariableFromNetwork(nn.Module):
     def forward(self) -> Tensor:
         return self.out(self.hidden(self.out.weight.new_ones(10)).tanh()).view(self.shape).movedim(-1, -3)
 
-    @torch.no_grad()
-    def simplify(self) -> None:
-        """Let the last bias alone hold the images; the large weight matrix becomes zero."""
-        images = self()
-        self.out.weight.zero_()
-        self.out.bias.copy_(images.movedim(-3, -1).flatten())
-
 
 def placement_exact(position: Tensor, sigma: Tensor, size: int, template_size: int) -> Tensor:
     """Template coordinate of every pixel centre along one axis: positions (...) to coordinates (..., size).

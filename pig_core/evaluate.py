@@ -1,12 +1,9 @@
 """Judging a trained model on the long test file: losses, positions and parameters against the simulator's."""
 
-import base64
-import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import imageio.v3 as imageio
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -145,81 +142,20 @@ def judge(metrics: dict[str, object], learned: dict[str, float], task: Task) -> 
     }
 
 
-# What a model was shown and what it made of it, as pictures: the one way from tensors to pixels.
-
-# Object j is drawn in these colours, blue, green, red and yellow that a colour-blind reader can tell apart, and again.
-OBJECT_COLORS = 4 * [
-    (1 / 255, 115 / 255, 178 / 255), (2 / 255, 158 / 255, 115 / 255), (213 / 255, 94 / 255, 0.0), (0.93, 0.88, 0.2)
-]  # fmt: skip
+# Frames for people: the one way from tensors to pixels.
 
 
-def panels(evaluation: Evaluation, index: int, prediction: Tensor | None = None) -> dict[str, Tensor]:
-    """Rows of pictures of one sequence, (T, C, S, S) each; black where a row has nothing to show.
+def panels(evaluation: Evaluation, index: int) -> dict[str, Tensor]:
+    """Rows of frames of one sequence, (T, C, S, S) each; black where a row has nothing to show.
 
-    Args:
-        prediction: (T-L, C, S, S) to show in the place of the model's own.
     Returns:
-        "truth"; "prediction", whose L input frames are reconstructed; "reconstruction", of L+P frames; "difference"
-        of truth and prediction; "masks", what the encoder takes for each object in L+P frames, (T, 3, S, S).
+        "truth"; "prediction", whose L input frames are reconstructed; "reconstruction", of L+P frames.
     """
     truth, output = evaluation.video[index], evaluation.output
-    ahead = output.prediction[index] if prediction is None else prediction
-    recons, masks = torch.zeros_like(truth), torch.zeros(len(truth), 3, *truth.shape[-2:])
+    recons = torch.zeros_like(truth)
     recons[: output.recons.shape[1]] = output.recons[index]
-    colors = own_colors(evaluation.video, output.masks)
-    masks[: output.masks.shape[1]] = tinted(output.masks[index], truth[: output.masks.shape[1]], colors=colors)
-    imagined = torch.cat([recons[: len(truth) - len(ahead)], ahead])
-    off = (imagined - truth).abs()
-    return {"truth": truth, "prediction": imagined, "reconstruction": recons, "difference": off, "masks": masks}
-
-
-def tinted(masks: Tensor, frames: Tensor, floor: float = 0.0, colors: Sequence = OBJECT_COLORS) -> Tensor:
-    """Masks (T, K, S, S) in the objects' colours, (T, 3, S, S), as bright as the frames (T, C, S, S) plus ``floor``."""
-    palette = torch.tensor([tuple(color) for color in colors])[: masks.shape[1]]  # (K, 3)
-    return torch.einsum("tkhw,kc->tchw", masks * (frames.amax(1, keepdim=True) + floor), palette)
-
-
-def own_colors(video: Tensor, masks: Tensor) -> Sequence[tuple[float, float, float]]:
-    """For each object, in the model's order, the one of ``OBJECT_COLORS`` that is nearest to the object's own colour.
-
-    Args:
-        video: (n, T, C, S, S); masks: (n, T', K, S, S) of its first T' frames.
-    """
-    frames = video[:, : masks.shape[1]]
-    if frames.shape[2] != 3 or not masks.shape[2]:
-        return OBJECT_COLORS
-    excess = (frames - frames.flatten(0, 1).median(0).values).clamp_min(0)
-    red, green, blue = torch.einsum("ntkhw,ntchw->ck", masks, excess).tolist()
-    indices = [
-        3 if min(r, g) > 0.5 * max(r, g) > b else (2, 1, 0)[int(np.argmax([r, g, b]))]
-        for r, g, b in zip(red, green, blue, strict=True)
-    ]
-    distinct = len(set(indices)) == len(indices)
-    return [OBJECT_COLORS[i] for i in indices] if distinct else OBJECT_COLORS
-
-
-def last_errors(evaluation: Evaluation) -> np.ndarray:
-    """How far the prediction is off at the last frame of each video, (n,): pixels, rms over the objects.
-
-    Where positions are not known it is the image error, which orders videos as well.
-    """
-    n = len(evaluation.video)
-    if evaluation.truth is None or not evaluation.rollout.shape[2]:
-        return frame_errors(evaluation.output.prediction[:n, -1], evaluation.video[:, -1]).numpy()
-    ahead = evaluation.rollout[:n, -1] - np.array(evaluation.metrics["position_offset"]) - evaluation.truth[:n, -1]
-    return np.sqrt(np.square(ahead).mean((1, 2)))
-
-
-def typical_and_worst(evaluation: Evaluation) -> tuple[int, int]:
-    """Index of the video with the median error at its last frame, and of the one with the largest."""
-    order = np.argsort(last_errors(evaluation))
-    return int(order[len(order) // 2]), int(order[-1])
-
-
-def frame_part(evaluation: Evaluation, t: int) -> str:
-    """What the frame with index ``t`` is to the model: "input", "predicted" (in training, too) or "extrapolated"."""
-    end = evaluation.output.recons.shape[1]
-    return "input" if t < input_steps(evaluation) else "predicted" if t < end else "extrapolated"
+    prediction = torch.cat([recons[: input_steps(evaluation)], output.prediction[index]])
+    return {"truth": truth, "prediction": prediction, "reconstruction": recons}
 
 
 def input_steps(evaluation: Evaluation) -> int:
@@ -247,10 +183,3 @@ def to_picture(images: Tensor, magnify: int = 1) -> np.ndarray:
     pixels = to_bytes(images)
     large = pixels.repeat(magnify, -3).repeat(magnify, -2)
     return np.broadcast_to(large, (*large.shape[:-1], 3))
-
-
-def png_url(picture: np.ndarray) -> str:
-    """A picture, uint8 (H, W, 3), as a PNG file that stands in a page itself."""
-    file = io.BytesIO()
-    imageio.imwrite(file, picture, extension=".png")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -14,16 +14,16 @@ import pytest
 import torch
 
 from pig_core.build import build_model
-from pig_core.checkpoint import load_model, read_config, save_model, save_small
+from pig_core.checkpoint import load_model, read_config, save_model
 from pig_core.config import make_config
 from pig_core.corrections import refine
-from pig_core.evaluate import OBJECT_COLORS, last_errors, own_colors, typical_and_worst
 from pig_core.run import Run
 from pig_core.system import CHECKPOINT, RunError, weights_folder
 from pig_core.tasks import TASKS
+from pig_lab.images import OBJECT_COLORS, last_errors, own_colors, typical_and_worst
 from pig_lab.report.explorer import Explorer
 from pig_lab.report.whatif import WhatIf, ask, loss_along
-from pig_lab.trained import finished_runs, open_checkpoint, open_task, publish
+from pig_lab.trained import finished_runs, open_checkpoint, open_task, publish, save_small
 
 from .browser import browser_tab, needs_chromium
 

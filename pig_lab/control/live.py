@@ -7,9 +7,9 @@ import ipywidgets as widgets
 import torch
 from IPython.display import HTML
 
-from pig_core.evaluate import png_url
 from pig_core.model import PAIG
 from pig_core.system import person_watches
+from pig_lab.images import png_url
 
 from .environment import SIZE, TRUE_GRAVITY, Pendulums
 from .episodes import WAIT, Pixels

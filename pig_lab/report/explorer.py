@@ -6,8 +6,9 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 
-from pig_core.evaluate import frame_part, panels, png_url, to_picture
+from pig_core.evaluate import to_picture
 from pig_core.system import PigError, RunError
+from pig_lab.images import frame_part, panels, png_url
 
 from ..trained import Trained, finished_runs, open_checkpoint
 from .whatif import Answer, WhatIf, ask, loss_along, slider_values

@@ -13,10 +13,11 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from pig_core.data import simulate, survivors
-from pig_core.evaluate import Evaluation, frame_part, input_steps, own_colors, panels, template_sheet, tinted
+from pig_core.evaluate import Evaluation, input_steps, template_sheet
 from pig_core.model import PAIG, to_video
 from pig_core.tasks import RECONS_THRESHOLD, TASKS, Task
 from pig_core.training import Curves
+from pig_lab.images import frame_part, own_colors, panels, tinted
 
 from ..trained import Trained
 from .style import LOSS_LABEL, PALETTE, PART_COLORS, evenly, image_grid, show_image

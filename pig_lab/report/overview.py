@@ -10,9 +10,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from pig_core.evaluate import panels, to_picture
+from pig_core.evaluate import to_picture
 from pig_core.system import RunError, replacing
 from pig_core.tasks import RECONS_THRESHOLD, TASKS
+from pig_lab.images import panels
 
 from ..trained import Trained, open_task
 from .results import constants_of, coordinate_scale, curves_of, per_frame

@@ -18,10 +18,11 @@ from IPython.display import HTML, Markdown, display
 from matplotlib.colors import to_hex
 from torch import Tensor
 
-from pig_core.evaluate import Evaluation, frame_part, own_colors, png_url, tinted, to_picture
-from pig_core.evaluate import panels as rows_of
+from pig_core.evaluate import Evaluation, to_picture
 from pig_core.system import replays_folder
 from pig_core.training import describe
+from pig_lab.images import frame_part, own_colors, png_url, tinted
+from pig_lab.images import panels as rows_of
 
 from ..replay import PICTURES, Moment, Replay
 from .style import PALETTE

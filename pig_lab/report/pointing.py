@@ -7,8 +7,8 @@ import ipywidgets as widgets
 import numpy as np
 from IPython.display import display
 
-from pig_core.evaluate import png_url
 from pig_core.system import PigError
+from pig_lab.images import png_url
 
 from ..measure.classes import VIDEOS
 from ..measure.law import LAWS

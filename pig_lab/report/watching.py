@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from IPython.display import HTML, display
 
-from pig_core.evaluate import png_url
 from pig_core.system import person_watches
+from pig_lab.images import png_url
 
 from ..measure.appearance import Appearance
 from ..measure.results import DRAWN, PATH, ring

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from pig_core.decoder import OUTSIDE_LOGIT, PLACEMENTS, TemplateDecoder
 from pig_core.encoder import BACKGROUND_LOGIT
-from pig_core.evaluate import own_colors, png_url, to_picture
+from pig_core.evaluate import to_picture
 from pig_core.model import image_loss
 from pig_core.physics import Dynamics
 from pig_core.system import RunError
+from pig_lab.images import own_colors, png_url
 
 from ..trained import Trained
 from .panels import column, floats, frames_of, panel

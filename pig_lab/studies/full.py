@@ -19,7 +19,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pig_core.checkpoint import save_small
 from pig_core.data import load_videos
 from pig_core.encoder import BACKGROUND_LOGIT
 from pig_core.evaluate import to_bytes
@@ -35,6 +34,7 @@ from pig_core.system import (
     results_folder,
     write_json,
 )
+from pig_lab.trained import save_small
 
 from ..trained import Trained, open_checkpoint
 from .behind import VARIANTS, behind

@@ -13,10 +13,10 @@ import torch
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from pig_core.evaluate import own_colors, tinted
 from pig_core.model import to_video
 from pig_core.system import results_folder
 from pig_core.tasks import RECONS_THRESHOLD, TASKS
+from pig_lab.images import own_colors, tinted
 
 from ..report.results import coordinate_scale, curves_of, kept, load_results, successes
 from ..report.style import LOSS_LABEL, PALETTE, evenly, image_grid
