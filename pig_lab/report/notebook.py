@@ -9,7 +9,7 @@ from IPython import get_ipython
 from IPython.display import HTML, Markdown
 
 from pig_core.config import AUTHORS_NAMES, Config, make_config
-from pig_core.system import allowed, fields_of
+from pig_core.system import ConfigError, allowed, fields_of, nearest
 from pig_core.tasks import RECONS_THRESHOLD, Task
 
 from .style import plain, table
@@ -46,8 +46,10 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
         strict = all(isinstance(s, _ASSIGNMENTS) and (not asked or _is_literal(s.value)) for s in body)
         assigned = (symbol.get_name() for symbol in symbols if symbol.is_assigned())
         names |= dict.fromkeys(name for name in assigned if strict or name in known)
+    for name in names.keys() - known:
+        raise ConfigError(f"unknown option {name!r}{nearest(name, known)}. Allowed: {', '.join(_OPTIONS)}")
     values = {name: namespace.get(name) for name in names}
-    return make_config(**{name: value for name, value in values.items() if value is not None or name not in known})
+    return make_config(**{name: value for name, value in values.items() if value is not None})
 
 
 def _is_literal(value: ast.expr | None) -> bool:
