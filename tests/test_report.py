@@ -91,38 +91,6 @@ def _check_content(tab):
         assert link.startswith("https://") or (REPORTS / link).is_file() or link.removeprefix("#") in ids, link
 
 
-@needs_chromium
-def test_a_table_on_a_phone_keeps_its_first_column_and_shows_four_more_at_most_or_is_a_list(tab):
-    tab, _, _ = tab
-    tab.goto((REPORTS / "index.html").as_uri())
-    assert tab.evaluate("""() => [...document.querySelectorAll("main table.long")].every(table => {
-        const frame = table.parentElement.getBoundingClientRect();
-        const cells = [...table.querySelectorAll("tbody :is(th, td)")].filter(cell => cell.checkVisibility());
-        const inside = ({ left, right }) => left >= frame.left - 1 && right <= frame.right + 1;
-        return cells.length > 4 && cells.every(cell => inside(cell.getBoundingClientRect()));
-    })""")
-    assert tab.locator("main table.long").count() >= 3
-    for table in tab.locator("main table:not(.long)").all():
-        shown, first = table.evaluate("""async table => {
-          const frame = table.parentElement.getBoundingClientRect(), row = table.querySelector("tr").children;
-          const shown = [...row].filter(cell => cell.getBoundingClientRect().left < frame.right - 20).length;
-          table.parentElement.scrollLeft = 200;
-          await new Promise(drawn => requestAnimationFrame(drawn));
-          return [shown, row[0].getBoundingClientRect().left - frame.left];
-        }""")
-        assert shown <= 5
-        assert abs(first) < 1
-
-
-@needs_chromium
-def test_the_first_animation_plays(tab):
-    tab, _, _ = tab
-    tab.goto((REPORTS / "index.html").as_uri())
-    label = tab.locator(".pig-time").first
-    seen = {label.inner_text() for _ in range(10) if tab.wait_for_timeout(150) is None}
-    assert len(seen) > 2
-
-
 def test_the_report_shows_the_committed_results():
     wanted = headline(load_results().query("recipe == 'improved'")).data.strip("*")
     page = re.sub(r"<[^>]+>|\s+", " ", (REPORTS / "index.html").read_text())
