@@ -173,7 +173,7 @@ def curve_svg(values: list[float], losses: list[float], here: tuple[float, float
     *line, (now_x, now_y) = zip(x, y, strict=True)
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
     return (
-        f'<svg viewBox="0 0 520 180" style="max-width:32rem" role="img" aria-label="loss along {name}, now {here[1]:.3g}">'
+        f'<svg viewBox="0 0 520 180" style="max-width:32rem" role="img" aria-label="loss along {name}: {here[1]:.3g}">'
         '<path d="M56,10 V136 H510" fill="none" stroke="currentColor" opacity=".4"/>'
         f'<polyline points="{points}" fill="none" stroke="#0b63b0" stroke-width="2"/>'
         f'<circle cx="{now_x:.1f}" cy="{now_y:.1f}" r="5" fill="#d55e00"/><g font-size="15" fill="currentColor">'
