@@ -33,6 +33,8 @@ def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("pig_core", "{}"))
+            if not (isinstance(about, dict) and isinstance(about.get("config", {}), dict)):
+                raise ValueError("its description is not a table of options")
             tensors = {} if only_about else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise RunError(f"there is no checkpoint {path}") from None
@@ -87,8 +89,8 @@ def _listed(names: list[str], ours: Config, theirs: Config) -> str:
 
 def _load_weights(path: Path, model: PAIG, tensors: dict[str, Tensor]) -> None:
     state = model.state_dict()
-    wrong = [n for n in {*state, *tensors} if n not in state or n not in tensors or state[n].shape != tensors[n].shape]
-    if wrong:
+    kinds, ours = ({n: (t.shape, t.dtype) for n, t in part.items()} for part in (tensors, state))
+    if wrong := [name for name in {*kinds, *ours} if kinds.get(name) != ours.get(name)]:
         raise RunError(f"checkpoint {path} does not fit the model: {', '.join(sorted(wrong))}")
     if not all(torch.isfinite(t).all() for t in tensors.values()):
         raise RunError(f"checkpoint {path} holds values that are not finite numbers")
@@ -100,7 +102,7 @@ def save_session(path: Path, model: PAIG, config: Config, session: Session, vide
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, memory in (session.optimizer or {}).items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in memory.items() if v is not None}
-    position = {name: value for name, value in vars(session).items() if name not in ("optimizer", "on_step")}
+    position = {name: value for name, value in vars(session).items() if name not in ("optimizer", "on_step", "live")}
     save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position, "videos": videos})
 
 

@@ -6,6 +6,7 @@ each difference between the two can be switched alone, e.g. ``make_config("sprin
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from .system import ConfigError, fact, fields_of, nearest, option, options
@@ -152,8 +153,13 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
     },
 }
 
-# The authors' names for what has another form here; accepted wherever options are.
-AUTHORS_NAMES = ("alt_vel", "debug")
+# The authors' option names and values that have another form here; accepted wherever options are.
+AUTHORS_NAMES = ("model", "alt_vel", "debug")
+AUTHORS_VALUES: dict[str, dict[object, str]] = {
+    "encoder_type": {"conv_encoder": "mlp"},
+    "decoder_type": {"conv_st_decoder": "spatial_transformer"},
+    "cell_type": {f"{law}_ode_cell": "task" for law in ("bouncing", "spring", "gravity")},
+}
 
 
 def make_config(task: str | Task = "spring_color", recipe: str = "improved", **options: object) -> Config:
@@ -164,10 +170,10 @@ def make_config(task: str | Task = "spring_color", recipe: str = "improved", **o
     Raises:
         ConfigError: for an unknown option or a value that is not allowed; the message names both.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    if str(given.pop("alt_vel", False)).lower() == "true":
-        given["velocity_type"] = "linear"
-    given.pop("debug", None)  # where a gradient is not finite is always said
+    given = _ours({name: value for name, value in options.items() if value is not None})
+    for name in ("save_dir", "data_dir", "ckpt_dir"):  # paths are made absolute once, where they enter
+        if isinstance(path := given.get(name), str) and path:
+            given[name] = str(Path(path).expanduser().absolute())
     own = task if isinstance(task, Task) else None
     name = own.name if own else task
     if own is None and task not in TASKS:
@@ -176,6 +182,21 @@ def make_config(task: str | Task = "spring_color", recipe: str = "improved", **o
     config = Config(task=name, recipe=recipe, **{**values.get("all", {}), **values.get(name, {}), **given})
     task_of(config, own)  # refuses what does not go together
     return config
+
+
+def _ours(given: dict[str, object]) -> dict[str, object]:
+    """Options with the authors' names and values translated."""
+    if (model := given.pop("model", "PhysicsNet")) != "PhysicsNet":
+        raise ConfigError(
+            f"model is PhysicsNet, got {model!r}: the networks are chosen by encoder_type and decoder_type"
+        )
+    if str(given.pop("alt_vel", False)).lower() == "true":
+        given["velocity_type"] = "linear"
+    given.pop("debug", None)  # a gradient that is not finite is always reported with its place
+    for name, values in AUTHORS_VALUES.items():
+        if name in given:
+            given[name] = values.get(given[name], given[name])
+    return given
 
 
 def saved_config(values: Mapping[str, object]) -> Config:

@@ -4,12 +4,14 @@
 """
 
 import dataclasses
+import fcntl
 import itertools
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 import imageio.v3 as imageio
 import numpy as np
@@ -50,6 +52,8 @@ from .system import (
 from .tasks import Task
 from .training import Session, describe, train
 
+LOG, CURVES, TEST_METRICS = "log.txt", "curves.json", "test_metrics.json"
+
 # The folder that a run owns: named or numbered, never one that holds something else.
 
 
@@ -65,8 +69,8 @@ def choose_folder(config: Config) -> Path:
     try:
         if folder.exists() and not folder.is_dir():
             raise RunError(f"save_dir {folder} is a file, not a folder")
-    except OSError as error:
-        raise RunError(f"save_dir {folder} cannot be used: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name that is too long, or with a NUL in it
+        raise RunError(f"save_dir {str(folder)!r} cannot be used: {error}") from error
     if config.resume and not (folder / UNFINISHED).is_file():
         raise RunError(f"there is nothing to resume in {folder}: no training was interrupted there")
     if _may_hold_a_run(config) or not config.save_dir:  # for an unnamed one claim_folder finds a free number
@@ -101,10 +105,37 @@ def claim_folder(config: Config, folder: Path) -> Path:
             raise RunError(f"cannot make the folder {free}: {error.strerror}") from error
 
 
-# The files the authors' users know: example pictures, an animation, templates and arrays.
+_LOCKS: dict[Path, TextIO] = {}  # log files that this process holds
+
+
+def lock(folder: Path) -> None:
+    """Keep other processes out of a run's folder; the system ends the lock with this process, however that ends.
+
+    Raises:
+        RunError: if another process trains there.
+    """
+    path = folder.resolve() / LOG
+    if path in _LOCKS:
+        return
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise RunError(f"another run is using {folder}: wait for its end, or choose another save_dir") from None
+    _LOCKS[path] = file
+
+
+def unlock(folder: Path) -> None:
+    """Let other processes into a folder again."""
+    if file := _LOCKS.pop(folder.resolve() / LOG, None):
+        file.close()
+
+
+# The files the authors' users know: example images, an animation, templates and arrays.
 
 EXAMPLES = 5
-MAGNIFY = 4  # pixels per pixel in the pictures
+MAGNIFY = 4  # pixels per pixel in the images
 
 
 def comparison(evaluation: Evaluation, index: int) -> list[Tensor]:
@@ -114,36 +145,45 @@ def comparison(evaluation: Evaluation, index: int) -> list[Tensor]:
     return [rows[name] for name in ("prediction", "truth", "reconstruction")]
 
 
-@torch.no_grad()
-def write_all(folder: Path, model: PAIG, evaluation: Evaluation) -> None:
-    """Write example0..4.jpg, rollout.gif, templates.jpg, outputs.npz and extra_outputs.npz into ``folder``."""
-    for i in range(min(EXAMPLES, len(evaluation.video))):
-        strips = [torch.cat([*row], -1) for row in comparison(evaluation, i)]
-        with replacing(folder / f"example{i}.jpg") as path:
-            imageio.imwrite(path, to_picture(torch.cat(strips, -2), MAGNIFY), quality=95)
-    with replacing(folder / "templates.jpg") as path:
-        imageio.imwrite(path, to_picture(template_sheet(model), MAGNIFY), quality=95)
+def artifacts(model: PAIG, evaluation: Evaluation) -> dict[str, Callable[[Path], None]]:
+    """File name -> what writes it: outputs.npz, extra_outputs.npz, templates.jpg, example0..4.jpg, rollout.gif."""
+    output, few = evaluation.output, min(EXAMPLES, len(evaluation.video))
+    contents, templates, background = (tensor.detach().cpu() for tensor in model.appearance())
+    outputs = {
+        "input": to_bytes(evaluation.video),
+        "recons": to_bytes(output.recons),
+        "prediction": to_bytes(output.prediction),
+        "positions": output.positions,
+        "rollout": output.rollout,
+        "rollout_vel": output.rollout_vel,
+    }
+    extra = {
+        "templates": templates,
+        "contents": contents,
+        "background": background,
+        "masks": output.masks.half(),
+        "all_positions": evaluation.positions,
+        "all_rollouts": evaluation.rollout,
+    }
+
+    def strips(index: int) -> np.ndarray:
+        return to_picture(torch.cat([torch.cat([*row], -1) for row in comparison(evaluation, index)], -2), MAGNIFY)
+
     side_by_side = torch.cat(comparison(evaluation, 0), -1)  # (T, C, S, 3 S)
-    with replacing(folder / "rollout.gif") as path:
-        imageio.imwrite(path, to_picture(side_by_side, MAGNIFY), duration=150, loop=0)
-    output = evaluation.output
-    _write_npz(
-        folder / "outputs.npz",
-        input=to_bytes(evaluation.video), recons=to_bytes(output.recons), prediction=to_bytes(output.prediction),
-        positions=output.positions.numpy(), rollout=output.rollout.numpy(), rollout_vel=output.rollout_vel.numpy(),
-    )  # fmt: skip
-    contents, templates, background = (tensor.cpu().numpy() for tensor in model.appearance())
-    _write_npz(
-        folder / "extra_outputs.npz", templates=templates, contents=contents, background=background,
-        masks=output.masks.half().numpy(), all_positions=evaluation.positions, all_rollouts=evaluation.rollout,
-    )  # fmt: skip
+    return {
+        "outputs.npz": lambda path: np.savez_compressed(path, **outputs),
+        "extra_outputs.npz": lambda path: np.savez_compressed(path, **extra),
+        "templates.jpg": lambda path: imageio.imwrite(path, to_picture(template_sheet(model), MAGNIFY), quality=95),
+        **{f"example{i}.jpg": lambda path, i=i: imageio.imwrite(path, strips(i), quality=95) for i in range(few)},
+        "rollout.gif": lambda path: imageio.imwrite(path, to_picture(side_by_side, MAGNIFY), duration=150, loop=0),
+    }
 
 
-def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    with replacing(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
-
-
+# All files of a run but its log: none of them outlives the run that wrote it.
+ALL_FILES = (
+    *(CHECKPOINT, METRICS, UNFINISHED, REPLAY, CURVES, TEST_METRICS, "outputs.npz", "extra_outputs.npz"),
+    *("templates.jpg", "example?.jpg", "rollout.gif"),
+)
 BACKGROUND_FRAMES = 300  # frames the background is estimated from
 
 
@@ -200,9 +240,15 @@ class Run:
         model = build_model(config, task, estimate_background(config, frames)).to(device)
         if source:
             load_model(source, model, config)
-        run = cls(config, task, claim_folder(config, folder), model, frames, actions, held_out, commit=commit())
+        folder = claim_folder(config, folder)
+        lock(folder)
+        run = cls(config, task, folder, model, frames, actions, held_out, commit=commit())
         if config.resume:
-            run.session = load_session(folder / UNFINISHED, model, config, run._videos)
+            try:
+                run.session = load_session(folder / UNFINISHED, model, config, run._videos)
+            except RunError:
+                unlock(folder)
+                raise
         run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
         for name in ("datapoints", "batch_size") if config.epochs else ("datapoints",):
             if (asked := getattr(config, name)) > len(frames):
@@ -211,8 +257,9 @@ class Run:
 
     @property
     def _videos(self) -> str:
-        """The data file's name, which tells a task from its other forms."""
-        return data_path(self.config, self.task, self.task.train_length).name
+        """Name of the data file, which tells a task from its other forms, and a checksum of the training videos."""
+        name = data_path(self.config, self.task, self.task.train_length).name
+        return f"{name} {zlib.crc32(self.frames.cpu().contiguous().numpy()):08x}"
 
     def train(self, until: str | None = None) -> Session:
         """Train through the stages of the recipe (not at all in ``test_mode``); leaves a checkpoint behind.
@@ -225,10 +272,8 @@ class Run:
         if until is not None and until not in STAGES:
             raise RunError(f"there is no stage {until!r}; stages are {', '.join(STAGES)}")
         if not self.config.test_mode:
-            if not self.config.resume and not self.session.finished:
-                # What an earlier run left must not be taken for results of this one.
-                for name in (METRICS, UNFINISHED, REPLAY):
-                    (self.folder / name).unlink(missing_ok=True)
+            if not self.config.resume and not self.session.begun:
+                self._remove_earlier_files()
             self.session.on_step = self._stepped
             stages = list(STAGES)[: 1 + list(STAGES).index(until) if until else None]
             train(self.model, self.config, self.frames, self.actions, self.session, self._pause, stages)
@@ -240,6 +285,13 @@ class Run:
     def _stepped(self, stage: str, step: int, steps: int, look: Callable[[], None]) -> None:
         for observer in self.observers:
             observer.stepped(stage, step, steps, look)
+
+    def _remove_earlier_files(self) -> None:
+        """What an earlier run left here must not be taken for results of this one."""
+        for pattern in ALL_FILES:
+            for path in self.folder.glob(pattern):
+                if path.name != CHECKPOINT or self.config.ckpt_dir or not self.config.use_ckpt:  # where it starts from
+                    path.unlink(missing_ok=True)
 
     def evaluate(self) -> dict[str, object]:
         """Evaluate on the long test file and gather ``metrics.json``'s content."""
@@ -262,19 +314,26 @@ class Run:
         return self.metrics
 
     def save(self) -> Path:
-        """Write everything a run leaves behind under the authors' names; ``metrics.json`` last: it marks the end.
+        """Write everything a run leaves behind under the authors' names: the numbers first, then images and arrays.
 
-        In ``test_mode`` the numbers go to ``test_metrics.json``: those of the training stay as they are.
+        An image that cannot be written is reported and costs nothing else. In ``test_mode`` the numbers go to
+        ``test_metrics.json``: those of the training stay as they are.
         """
         if self.evaluation is None:
             raise RunError("nothing to save yet: call evaluate() first")
-        write_all(self.folder, self.model, self.evaluation)
         if self.config.test_mode:
-            write_json(self.folder / "test_metrics.json", self.metrics)
-            return self.folder
-        write_json(self.folder / "curves.json", self.session.curves)
-        write_json(self.folder / METRICS, self.metrics)
+            write_json(self.folder / TEST_METRICS, self.metrics)
+        else:
+            write_json(self.folder / CURVES, self.session.curves)
+            write_json(self.folder / METRICS, self.metrics)
+        for name, write in artifacts(self.model, self.evaluation).items():
+            try:
+                with replacing(self.folder / name) as path:
+                    write(path)
+            except (RunError, OSError, ValueError) as error:
+                self._say(f"{name} was not written: {error}")
         (self.folder / UNFINISHED).unlink(missing_ok=True)
+        unlock(self.folder)
         return self.folder
 
     def _pause(self, session: Session, epoch: int | None) -> None:
@@ -300,10 +359,10 @@ class Run:
 
     def _log(self, line: str) -> None:
         try:
-            with (self.folder / "log.txt").open("a") as file:
+            with (self.folder / LOG).open("a") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
         except OSError as error:
-            raise RunError(f"cannot write {self.folder / 'log.txt'}: {error.strerror}") from error
+            raise RunError(f"cannot write {self.folder / LOG}: {error.strerror}") from error
 
 
 def _checkpoint_to_start_from(config: Config, folder: Path) -> Path | None:

@@ -54,12 +54,15 @@ class RunError(PigError):
 
 
 def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
-    """Call a program; returns its exit status: 0, or 2 after one sentence on what was wrong."""
+    """Call a program; returns its exit status: 0, 2 after one sentence on what was wrong, 130 if stopped."""
     try:
         main(*arguments)
     except (PigError, OSError) as error:  # a full disk says in one sentence, too, what is wrong
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; an interrupted training continues with --resume True", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -77,7 +77,15 @@ class Session:
     curves: Curves = field(default_factory=list)
     # What the optimiser remembers after ``step``, as in its state_dict; None where it is not known.
     optimizer: dict[int, dict[str, Tensor]] | None = None
-    on_step: OnStep = lambda *about: None  # the observers of a run; does not survive
+    # What does not survive the process: the observers of a run, and the stage in progress with its optimiser, with
+    # which a training that was stopped in a notebook continues.
+    on_step: OnStep = lambda *about: None
+    live: "tuple[Stage, Optimizer] | None" = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a step of the training was taken."""
+        return bool(self.finished or self.step)
 
     @contextmanager
     def clocked(self) -> Iterator[None]:
@@ -194,10 +202,8 @@ def train(
     for name, make_stage in STAGES.items():
         if name in session.finished or name not in stages or not wanted(name, config):
             continue
-        if session.optimizer is None:  # interrupted between two saves: a stage is only resumed with its optimiser
-            session.step = 0
         with session.clocked():  # preparing a stage counts, too: "dynamics" first encodes the videos
-            stage = make_stage(model, config, frames, actions)
+            stage = session.live[0] if session.live else make_stage(model, config, frames, actions)
         run_stage(model, config, stage, session, on_pause)
         session.finished.append(name)
         session.step, session.optimizer = 0, None
@@ -214,10 +220,13 @@ def run_stage(
     model: PAIG, config: Config, stage: Stage, session: Session, on_pause: OnPause = lambda session, epoch: None
 ) -> None:
     """Take the steps of one stage from ``session.step`` on and add their points to the session's curves."""
-    optimizer = OPTIMIZERS[config.optimizer](stage.groups, lr=config.base_lr)
-    if session.optimizer is not None:
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": session.optimizer})
-    rates = [group["lr"] for group in stage.groups]
+    if session.live is None:
+        optimizer = OPTIMIZERS[config.optimizer](stage.groups, lr=config.base_lr)
+        if session.optimizer is not None:
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": session.optimizer})
+        session.live = stage, optimizer
+    optimizer = session.live[1]
+    rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
     parameters = [p for group in stage.groups for p in group["params"]]
     with Recorder(stage.name, stage.steps, session, config.print_interval, stage.steps_per_epoch, stage.look) as record:
         for step in range(session.step, stage.steps):
@@ -238,6 +247,7 @@ def run_stage(
                 session.optimizer = None  # from the next step on it is out of date
     with session.clocked():
         stage.finish()
+    session.live = None
 
 
 def _clip(parameters: list[Tensor], config: Config) -> Tensor:

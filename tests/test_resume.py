@@ -14,7 +14,8 @@ import torch
 from pig_core.__main__ import main as program
 from pig_core.build import build_model
 from pig_core.checkpoint import load_model, load_tensors, save_session
-from pig_core.run import Run
+from pig_core.data import data_path
+from pig_core.run import Observer, Run
 from pig_core.system import CHECKPOINT, UNFINISHED, RunError
 from pig_core.training import Session
 from pig_lab.replay import PICTURES, Replay
@@ -127,3 +128,41 @@ def test_predictions_outside_of_the_picture_are_counted(tiny, tmp_path):
         run.model.velocity.mlp[-1].bias.fill_(1e4)  # pixels per second: all of them have left
     run.train()
     assert [point["outside"] for point in run.session.curves if point["stage"] == "joint"] == [1.0, 1.0]
+
+
+class Stop(Observer):
+    """Presses the stop button of a notebook once, after some step of a stage."""
+
+    def __init__(self, stage, step):
+        self.at = (stage, step)
+
+    def stepped(self, stage, step, steps, prepare):
+        if (stage, step) == self.at:
+            self.at = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", [("locality", 2), ("dynamics", 7), ("joint", 1)])
+def test_a_training_that_was_stopped_in_a_notebook_goes_on_where_it_was(where, tiny, tmp_path):
+    options = {"dynamics_steps": 20, "epochs": 2, "batch_size": 30}
+    whole = Run.start(tiny(save_dir=str(tmp_path / "whole"), **options))
+    whole.train()
+    run = Run.start(tiny(save_dir=str(tmp_path / "stopped"), **options))
+    run.observers.append(Stop(*where))
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    run.train()
+    expected = whole.model.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in run.model.state_dict().items())
+
+
+def test_a_resumed_training_must_have_the_same_videos(tiny, tmp_path):
+    options = {"data_dir": str(tmp_path / "data"), "save_dir": str(tmp_path / "run")}
+    run = Run.start(tiny(**options))
+    run._pause(run.session, None)
+    path = data_path(run.config, run.task, run.task.train_length)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, "train_x": 255 - arrays["train_x"]})
+    with pytest.raises(RunError, match="left by a run on other videos"):
+        Run.start(tiny(**options, resume=True))

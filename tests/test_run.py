@@ -5,6 +5,7 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
@@ -17,7 +18,7 @@ from pig_core.checkpoint import load_model, load_tensors, save_tensors
 from pig_core.config import Config, make_config
 from pig_core.model import to_video
 from pig_core.run import Run, choose_folder, claim_folder
-from pig_core.system import CHECKPOINT, RunError
+from pig_core.system import CHECKPOINT, UNFINISHED, RunError
 from pig_core.tasks import TASKS
 from pig_lab.replay import Replay, watch
 from pig_lab.report import figures as plots
@@ -244,10 +245,10 @@ def test_bad_checkpoints_are_refused(damage, done, tmp_path, tiny):
 
 def command(done, folder, *arguments, **kwargs):
     options = {name: value for name, value in vars(done.config).items() if value != "" and name != "save_dir"}
-    line = [sys.executable, "-m", "pig_core", "--save_dir", str(folder), *arguments]
+    line = [sys.executable, "-m", "pig_core", "--save_dir", str(folder)]
     for name, value in options.items():
         line += [f"--{name}", str(value)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=300, **kwargs)
+    return subprocess.run([*line, *arguments], capture_output=True, text=True, timeout=300, **kwargs)
 
 
 def test_a_full_disk_gives_one_sentence_and_no_half_files(done, tmp_path):
@@ -270,3 +271,46 @@ def test_a_folder_that_cannot_be_made_gives_one_sentence(done, tmp_path):
     assert ended.returncode == 2
     assert "RunError: cannot make the folder" in ended.stderr
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_two_processes_cannot_train_in_one_folder(tiny, done, tmp_path):
+    """A real second process; the lock ends with its owner, so that nothing stale is left."""
+    folder = tmp_path / "shared"
+    run = Run.start(tiny(save_dir=str(folder)))
+    ended = command(done, folder)
+    assert ended.returncode == 2
+    assert f"another run is using {folder}" in ended.stderr
+    run.train()
+    run.evaluate()
+    run.save()
+    assert command(done, folder, "--overwrite").returncode == 0
+
+
+def test_a_folder_holds_the_files_of_one_run(tiny, tmp_path):
+    folder = tmp_path / "run"
+    finish(tiny(save_dir=str(folder)))
+    finish(tiny(save_dir=str(folder), test_mode=True, use_ckpt=True))
+    assert (folder / "test_metrics.json").exists()
+    again = Run.start(tiny("3bp_color", save_dir=str(folder), overwrite=True))
+    again.train("locality")
+    assert not {p.name for p in folder.iterdir()} - {"log.txt", CHECKPOINT, UNFINISHED}
+    assert json.loads(json.dumps(load_tensors(folder / CHECKPOINT)[1]["config"]))["task"] == "3bp_color"
+
+
+def test_numbers_are_kept_where_an_image_cannot_be_written(tiny, tmp_path, monkeypatch, capsys):
+    def fails(path, *arguments, **more):
+        raise OSError("no codec")
+
+    run = Run.start(tiny(save_dir=str(tmp_path / "run")))
+    run.train()
+    run.evaluate()
+    monkeypatch.setattr("imageio.v3.imwrite", fails)
+    assert (run.save() / "metrics.json").exists()
+    assert "templates.jpg was not written: " in capsys.readouterr().out
+
+
+def test_paths_are_expanded_once_where_they_enter(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = make_config(save_dir="~/run", data_dir="~/data", ckpt_dir="here")
+    assert (config.save_dir, config.data_dir) == (str(tmp_path / "run"), str(tmp_path / "data"))
+    assert config.ckpt_dir == str(Path.cwd() / "here")
