@@ -1,15 +1,19 @@
 """Judging a trained model on the long test file: losses, positions and parameters against the simulator's."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from skimage.metrics import structural_similarity
 from torch import Tensor
+from torch.nn.functional import pad
 
+from .encoder import softmax_with_background
 from .model import PAIG, Output, frame_errors, to_video, video_losses
 from .tasks import RECONS_THRESHOLD, Task
 
@@ -183,3 +187,84 @@ def to_picture(images: Tensor, magnify: int = 1) -> np.ndarray:
     pixels = to_bytes(images)
     large = pixels.repeat(magnify, -3).repeat(magnify, -2)
     return np.broadcast_to(large, (*large.shape[:-1], 3))
+
+
+# The files the authors' users know (nn/network/physics_models.py): example images, an animation, templates and arrays.
+
+EXAMPLES = 5
+MAGNIFY = 4  # pixels per pixel in the images
+
+
+def comparison(evaluation: Evaluation, index: int) -> Tensor:
+    """Prediction (after the input frames), truth and reconstruction of one sequence, (3, T, C, S + 2, S + 2).
+
+    Every frame has a grey border of one pixel.
+    """
+    rows, first = panels(evaluation, index), input_steps(evaluation)
+    prediction = torch.cat([rows["truth"][:first], rows["prediction"][first:]])
+    return pad(torch.stack([prediction, rows["truth"], rows["reconstruction"]]), (1, 1, 1, 1), value=0.5)
+
+
+@torch.no_grad()
+def artifacts(model: PAIG, evaluation: Evaluation) -> dict[str, Callable[[Path], None]]:
+    """File name -> what writes it: outputs.npz, extra_outputs.npz, templates.jpg, example0..4.jpg, rollout.gif."""
+    output, few = evaluation.output, min(EXAMPLES, len(evaluation.video))
+    contents, templates, background = (tensor.cpu() for tensor in model.appearance())
+    prediction = to_bytes(output.prediction)
+    outputs = {
+        "input": to_bytes(evaluation.video),
+        "output": prediction,
+        "prediction": prediction,
+        "recons": to_bytes(output.recons),
+        "positions": output.positions,
+        "rollout": output.rollout,
+        "rollout_vel": output.rollout_vel,
+    }
+    extra = {
+        "contents": contents,
+        "templates": templates,
+        "background": background,
+        "background_content": background.movedim(0, -1)[None],  # (1, S, S, C)
+        "masks": output.masks.half(),
+        "all_positions": evaluation.positions,
+        "all_rollouts": evaluation.rollout,
+        **_authors_arrays(model, evaluation, few),
+    }
+
+    def strip(index: int) -> np.ndarray:
+        rows = comparison(evaluation, index)  # (3, T, C, S, S)
+        return to_picture(rows.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2), MAGNIFY)
+
+    side_by_side = comparison(evaluation, 0).permute(1, 2, 3, 0, 4).flatten(3)  # (T, C, S, 3 S)
+    return {
+        "outputs.npz": lambda path: np.savez_compressed(path, **outputs),
+        "extra_outputs.npz": lambda path: np.savez_compressed(path, **extra),
+        "templates.jpg": lambda path: imageio.imwrite(path, to_picture(template_sheet(model), MAGNIFY), quality=95),
+        **{f"example{i}.jpg": lambda path, i=i: imageio.imwrite(path, strip(i), quality=95) for i in range(few)},
+        "rollout.gif": lambda path: imageio.imwrite(path, to_picture(side_by_side, MAGNIFY), duration=150, loop=0),
+    }
+
+
+def _authors_arrays(model: PAIG, evaluation: Evaluation, few: int) -> dict[str, Tensor]:
+    """Arrays of the first sequences under the authors' names and in their layouts; none for a model without objects.
+
+    Returns:
+        "enc_masks" (n, S, S, K + 1), the background's last, and "masked_objs" (K, n, S, S, C) of all n encoded frames;
+        "transf_masks" (K + 1, B, S, S, 1) and "transf_contents" (K + 1, B, S, S, C) of the last predicted frames.
+    """
+    output, device = evaluation.output, next(model.parameters()).device
+    if not output.masks.shape[2]:
+        return {}
+    masks = output.masks[:few].flatten(0, 1)  # (n, K, S, S)
+    frames = evaluation.video[:few, : output.masks.shape[1]].flatten(0, 1)  # (n, C, S, S)
+    everything = torch.cat([masks, 1 - masks.sum(1, keepdim=True)], 1)
+    appearance = model.appearance()
+    placed = model.physics.placed(output.rollout[:few].to(device))[:, -1]
+    contents, logits = model.decoder.objects(placed, appearance)
+    contents = torch.cat([contents, appearance.background.expand(few, 1, *appearance.background.shape)], 1)
+    return {
+        "enc_masks": everything.movedim(1, -1),
+        "masked_objs": (masks.unsqueeze(2) * frames.unsqueeze(1)).transpose(0, 1).movedim(2, -1),
+        "transf_masks": softmax_with_background(logits).transpose(0, 1).unsqueeze(-1).cpu(),
+        "transf_contents": contents.transpose(0, 1).movedim(2, -1).cpu(),
+    }

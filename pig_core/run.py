@@ -6,6 +6,8 @@
 import dataclasses
 import fcntl
 import itertools
+import shlex
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -13,25 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TextIO
 
-import imageio.v3 as imageio
-import numpy as np
 import torch
 from torch import Tensor
 
 from .build import build_model
 from .checkpoint import load_model, load_session, save_model, save_session
-from .config import AUTHORS_NAMES, Config, make_config, task_of
+from .config import AUTHORS_NAMES, AUTHORS_VALUES, Config, make_config, task_of
 from .data import Videos, data_path, load_videos
 from .evaluate import (
     Evaluation,
+    artifacts,
     evaluate_video,
-    input_steps,
     judge,
     losses_on,
-    panels,
-    template_sheet,
-    to_bytes,
-    to_picture,
 )
 from .model import PAIG, to_video
 from .stages import STAGES
@@ -53,6 +49,7 @@ from .tasks import Task
 from .training import Session, describe, train
 
 LOG, CURVES, TEST_METRICS = "log.txt", "curves.json", "test_metrics.json"
+LOSSES = ("recons_loss", "pred_loss", "extrap_loss")
 
 # The folder that a run owns: named or numbered, never one that holds something else.
 
@@ -132,53 +129,6 @@ def unlock(folder: Path) -> None:
         file.close()
 
 
-# The files the authors' users know: example images, an animation, templates and arrays.
-
-EXAMPLES = 5
-MAGNIFY = 4  # pixels per pixel in the images
-
-
-def comparison(evaluation: Evaluation, index: int) -> list[Tensor]:
-    """Prediction, truth and reconstruction of one sequence, (T, C, S, S) each; no prediction of the input frames."""
-    rows = panels(evaluation, index)
-    rows["prediction"][: input_steps(evaluation)] = 0.0
-    return [rows[name] for name in ("prediction", "truth", "reconstruction")]
-
-
-def artifacts(model: PAIG, evaluation: Evaluation) -> dict[str, Callable[[Path], None]]:
-    """File name -> what writes it: outputs.npz, extra_outputs.npz, templates.jpg, example0..4.jpg, rollout.gif."""
-    output, few = evaluation.output, min(EXAMPLES, len(evaluation.video))
-    contents, templates, background = (tensor.detach().cpu() for tensor in model.appearance())
-    outputs = {
-        "input": to_bytes(evaluation.video),
-        "recons": to_bytes(output.recons),
-        "prediction": to_bytes(output.prediction),
-        "positions": output.positions,
-        "rollout": output.rollout,
-        "rollout_vel": output.rollout_vel,
-    }
-    extra = {
-        "templates": templates,
-        "contents": contents,
-        "background": background,
-        "masks": output.masks.half(),
-        "all_positions": evaluation.positions,
-        "all_rollouts": evaluation.rollout,
-    }
-
-    def strips(index: int) -> np.ndarray:
-        return to_picture(torch.cat([torch.cat([*row], -1) for row in comparison(evaluation, index)], -2), MAGNIFY)
-
-    side_by_side = torch.cat(comparison(evaluation, 0), -1)  # (T, C, S, 3 S)
-    return {
-        "outputs.npz": lambda path: np.savez_compressed(path, **outputs),
-        "extra_outputs.npz": lambda path: np.savez_compressed(path, **extra),
-        "templates.jpg": lambda path: imageio.imwrite(path, to_picture(template_sheet(model), MAGNIFY), quality=95),
-        **{f"example{i}.jpg": lambda path, i=i: imageio.imwrite(path, strips(i), quality=95) for i in range(few)},
-        "rollout.gif": lambda path: imageio.imwrite(path, to_picture(side_by_side, MAGNIFY), duration=150, loop=0),
-    }
-
-
 # All files of a run but its log: none of them outlives the run that wrote it.
 ALL_FILES = (
     *(CHECKPOINT, METRICS, UNFINISHED, REPLAY, CURVES, TEST_METRICS, "outputs.npz", "extra_outputs.npz"),
@@ -250,6 +200,7 @@ class Run:
                 unlock(folder)
                 raise
         run._log(f"{'resumed' if config.resume else 'started'} {config.task} {config.recipe} seed {config.seed}")
+        run._log(f"command: {shlex.join(sys.argv)}")
         for name in ("datapoints", "batch_size") if config.epochs else ("datapoints",):
             if (asked := getattr(config, name)) > len(frames):
                 run._say(f"{name} is {asked}, but there are {len(frames)} training videos: all of them are used")
@@ -274,6 +225,10 @@ class Run:
         if not self.config.test_mode:
             if not self.config.resume and not self.session.begun:
                 self._remove_earlier_files()
+                if self.config.epochs:
+                    valid = self.held_out["valid"]
+                    metrics = losses_on(self.model, self.config.color, valid.frames, valid.actions)
+                    self._log_losses("valid", 0, metrics)
             self.session.on_step = self._stepped
             stages = list(STAGES)[: 1 + list(STAGES).index(until) if until else None]
             train(self.model, self.config, self.frames, self.actions, self.session, self._pause, stages)
@@ -283,6 +238,12 @@ class Run:
         return self.session
 
     def _stepped(self, stage: str, step: int, steps: int, look: Callable[[], None]) -> None:
+        points = [point for point in self.session.curves if point["stage"] == stage]
+        if step % self.config.print_interval == 0 and points:
+            first, last = points[0], points[-1]
+            left = (steps - step) * (last["seconds"] - first["seconds"]) / max(1, last["step"] - first["step"])
+            numbers = {name: value for name, value in last.items() if name not in ("stage", "step", "seconds")}
+            self._log(f"train - iter={step} stage={stage} {_named(numbers)} seconds_left={left:.0f}")
         for observer in self.observers:
             observer.stepped(stage, step, steps, look)
 
@@ -310,7 +271,7 @@ class Run:
             "train_sequences": len(self.frames),
             "config": dataclasses.asdict(config),
         }
-        self._log_losses("test", self.evaluation.metrics)
+        self._log_losses("test", config.epochs, self.evaluation.metrics)
         return self.metrics
 
     def save(self) -> Path:
@@ -341,17 +302,16 @@ class Run:
         config = self.config
         valid = self.held_out["valid"]
         if epoch and (epoch % config.eval_every_n_epochs == 0 or epoch == config.epochs):
-            self._log_losses(f"epoch {epoch}", losses_on(self.model, config.color, valid.frames, valid.actions))
+            self._log_losses("valid", epoch, losses_on(self.model, config.color, valid.frames, valid.actions))
         if epoch is None or epoch % config.save_every_n_epochs == 0:
             for observer in self.observers:  # first: what they have more than the session is left out on resuming
                 observer.paused(self, epoch is None)
             save_model(self.folder / CHECKPOINT, self.model, config)
             save_session(self.folder / UNFINISHED, self.model, config, session, self._videos)
 
-    def _log_losses(self, when: str, metrics: dict[str, object]) -> None:
-        names = ("recons_loss", "pred_loss", "extrap_loss")
-        losses = "  ".join(f"eval_{name}: {metrics[name]:.4f}" for name in names if name in metrics)
-        self._log(f"{when}  {losses}  {describe(self.model.physics.values())}")
+    def _log_losses(self, split: str, epoch: int, metrics: dict[str, object]) -> None:
+        losses = {f"eval_{name}": metrics[name] for name in LOSSES if name in metrics}
+        self._log(f"{split} - epoch={epoch} {_named(losses | self.model.physics.values())}")
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
@@ -360,7 +320,7 @@ class Run:
     def _log(self, line: str) -> None:
         try:
             with (self.folder / LOG).open("a") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} - {line}\n")
         except OSError as error:
             raise RunError(f"cannot write {self.folder / LOG}: {error.strerror}") from error
 
@@ -389,6 +349,11 @@ def estimate_background(config: Config, frames: Tensor) -> Tensor | None:
     return images.median(0).values if config.background_init == "median_frame" else images.mean(0)
 
 
+def _named(numbers: dict[str, float]) -> str:
+    """Numbers as the authors' log has them: name=value, in alphabetical order."""
+    return " ".join(f"{name}={numbers[name]:.6g}" for name in sorted(numbers))
+
+
 def main(arguments: list[str], observe: Callable[["Run"], object] = lambda run: None) -> None:
     """Train one run, evaluate it, save it: every option of :class:`pig_core.config.Config` is one here.
 
@@ -396,11 +361,14 @@ def main(arguments: list[str], observe: Callable[["Run"], object] = lambda run: 
         observe: called with the run before it trains, to add an observer.
     """
     text = f"{__doc__.splitlines()[0]} Defaults are those of the recipe improved (RECIPES in pig_core/config.py)."
-    config = make_config(**from_command_line(Config, arguments, "pig train", text, AUTHORS_NAMES))
-    run = Run.start(config)
+    given = from_command_line(Config, arguments, "pig train", text, AUTHORS_NAMES)
+    theirs = {*AUTHORS_NAMES, *AUTHORS_VALUES, "autoencoder_loss", "base_lr", "epochs"} & given.keys()
+    if theirs and "recipe" not in given:
+        print("recipe: improved; --recipe paper gives the authors' networks and training", file=sys.stderr)
+    run = Run.start(make_config(**given))
     observe(run)
     run.train()
     metrics = run.evaluate()
-    losses = {name: metrics[name] for name in ("recons_loss", "pred_loss", "extrap_loss")}
+    losses = {name: metrics[name] for name in LOSSES if name in metrics}
     print(describe({**losses, **metrics["learned"]}))
     print(f"results: {run.save()}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -92,14 +93,31 @@ def test_the_replay_begins_with_the_untrained_model_and_ends_with_what_the_run_b
 
 def test_pictures_and_arrays_show_the_same_thing(done):
     with np.load(done.folder / "outputs.npz", allow_pickle=False) as file:
-        video, prediction = file["input"], file["prediction"]
+        video, prediction = file["input"], file["output"]
     assert video.shape == (12, 30, 32, 32, 3)
     assert prediction.shape == (12, 26, 32, 32, 3)
     assert len(imageio.imread(done.folder / "rollout.gif")) == 30
     picture = imageio.imread(done.folder / "example1.jpg")  # rows: prediction, truth, reconstruction
-    assert picture.shape == (3 * 128, 30 * 128, 3)
-    truth = picture[128:256].reshape(128, 30, 128, 3).swapaxes(0, 1)[:, ::4, ::4].astype(int)
-    assert np.abs(truth - video[1]).mean() < 4
+    side = 4 * (32 + 2)  # each frame has a border of one pixel
+    assert picture.shape == (3 * side, 30 * side, 3)
+    rows = picture.reshape(3, side, 30, side, 3).swapaxes(1, 2)[:, :, ::4, ::4].astype(int)  # (3, 30, 34, 34, 3)
+    assert np.abs(rows[1, :, 1:-1, 1:-1] - video[1]).mean() < 4
+    assert np.abs(rows[0, :4, 1:-1, 1:-1] - video[1][:4]).mean() < 4  # the input frames lead the prediction
+    assert np.abs(rows[:, :, 0] - 128).mean() < 8
+
+
+def test_extra_outputs_have_the_authors_arrays(done):
+    with np.load(done.folder / "extra_outputs.npz", allow_pickle=False) as file:
+        extra = dict(file)
+    with np.load(done.folder / "outputs.npz", allow_pickle=False) as file:
+        output = file["output"]
+    shapes = {name: array.shape for name, array in extra.items()}
+    assert shapes["enc_masks"] == (50, 32, 32, 3)
+    assert shapes["masked_objs"] == (2, 50, 32, 32, 3)
+    assert shapes["background_content"] == (1, 32, 32, 3)
+    np.testing.assert_allclose(extra["enc_masks"].sum(-1), 1, atol=1e-5)
+    drawn = (extra["transf_masks"] * extra["transf_contents"]).sum(0)  # as the authors' decoder adds them
+    assert np.abs(255 * drawn - output[:5, -1]).max() <= 1
 
 
 def test_reported_losses_are_those_of_the_videos(done):
@@ -150,7 +168,13 @@ def test_the_paper_recipe_runs_evaluates_and_saves(tiny, tmp_path):
                       dynamics_steps=0, save_dir=str(tmp_path / "paper"), save_every_n_epochs=1))  # fmt: skip
     assert run.metrics["steps"] == {"joint": 6}
     log = (run.folder / "log.txt").read_text()
-    assert log.count("eval_pred_loss") == 3
+    assert [line.split(" - ", 1)[1].split(" eval_")[0] for line in log.splitlines() if "eval_" in line] == [
+        "valid - epoch=0", "valid - epoch=1", "valid - epoch=2", "test - epoch=2"
+    ]  # fmt: skip
+    assert re.search(
+        r"valid - epoch=2 eval_extrap_loss=[\d.]+ eval_pred_loss=[\d.]+ eval_recons_loss=[\d.]+ k=[\d.]+ l=[\d.]+", log
+    )
+    assert "command: " in log
     joint = [p for p in run.session.curves if p["stage"] == "joint"]
     assert joint[-1]["loss"] < joint[0]["loss"]
 
