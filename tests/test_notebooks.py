@@ -1,12 +1,10 @@
 """Notebooks as users run them: every one executed on the committed results, train.ipynb also by papermill."""
 
 import ast
-import inspect
 import re
 import subprocess
 import sys
 import time
-import typing
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +13,6 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 from pig_core.config import AUTHORS_NAMES, Config, ConfigError, make_config
 from pig_core.system import fields_of
@@ -105,21 +102,6 @@ def test_notebooks_in_git_are_clean_and_hold_no_code_of_their_own(path):
         tags = cell.metadata.get("tags", [])
         own = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
         assert not own or {"law", "by-hand"} & set(tags), cell.source
-
-
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != WALKTHROUGH], ids=lambda path: path.stem)
-def test_every_figure_of_a_notebook_is_one_call_that_returns_it(path):
-    """So that it can be made in a line anywhere, and saved: ``figures.masks(evaluation).savefig("masks.svg")``."""
-    cells, names = [c for c in read(path).cells if c.cell_type == "code"], {}
-    for cell in cells:
-        for node in ast.parse(cell.source).body:
-            if isinstance(node, ast.ImportFrom) and node.module.startswith(("pig_core", "pig_lab")):
-                exec(ast.unparse(node), names)
-    for cell in (c for c in cells if "alt" in c.metadata):
-        last = ast.parse(cell.source).body[-1]
-        for part in last.body if isinstance(last, ast.For) else [last]:
-            returned = inspect.signature(eval(ast.unparse(part.value.func), names)).return_annotation
-            assert Figure in (returned, *typing.get_args(returned)), cell.source  # or words instead
 
 
 def test_the_parameters_cell_has_every_option_and_no_defaults_of_its_own():

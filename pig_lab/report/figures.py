@@ -1,4 +1,4 @@
-"""Figures of one run: its videos, its training, what it found and what it predicts."""
+"""Figures of one run: its videos, its training, its masks and templates, and its predictions."""
 
 import itertools
 from collections.abc import Mapping
@@ -12,16 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from pig_core.data import simulate, survivors
 from pig_core.evaluate import Evaluation, input_steps, template_sheet
 from pig_core.model import PAIG, to_video
-from pig_core.tasks import RECONS_THRESHOLD, TASKS, Task
+from pig_core.tasks import RECONS_THRESHOLD
 from pig_core.training import Curves
 from pig_lab.images import frame_part, own_colors, panels, tinted
 
 from ..trained import Trained
-from .style import LOSS_LABEL, PALETTE, PART_COLORS, evenly, image_grid, show_image
-from .whatif import WhatIf, ask, loss_along, slider_values
+from .style import LOSS_LABEL, PALETTE, evenly, image_grid, show_image
+from .whatif import WhatIf, loss_along, slider_values
 
 ARROW = 3  # frames of motion that a velocity arrow is long
 
@@ -35,39 +34,28 @@ def samples(frames: Tensor, rows: int = 3, columns: int = 10, title: str = "") -
 
 
 def curves(points: Curves, truth: Mapping[str, float]) -> Figure:
-    """Image losses of the stages that have one, and physical parameters of those that learn them."""
-    # A black box has no parameters, whatever the task's are.
-    truth = {name: value for name, value in truth.items() if any(name in p for p in points)}
-    figure, axes = plt.subplots(1, 2 if truth else 1, figsize=(9 if truth else 5, 3.2), squeeze=False)
-    ax, losses = axes[0, 0], {"recons_loss": "reconstruction", "pred_loss": "prediction"}
-    starts = _stage_starts(ax, [p for p in points if losses.keys() & p.keys()])
-    for name, label in losses.items():
-        if chosen := [p for p in points if name in p]:
-            ax.plot([starts[p["stage"]] + p["step"] for p in chosen], [p[name] for p in chosen], label=label)
-    ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="found below")
-    ax.set(yscale="log", xlabel="step", ylabel=LOSS_LABEL, title="Loss on training batches")
-    if truth:
-        ax, shown = axes[0, 1], [p for p in points if p["stage"] in ("dynamics", "joint")]
-        starts = _stage_starts(ax, shown)
-        steps = [starts[p["stage"]] + p["step"] for p in shown]
-        for color, (name, value) in zip(PALETTE, truth.items(), strict=False):
-            ax.plot(steps, [p[name] for p in shown], color=color, label=f"{name} learned")
-            ax.axhline(value, color=color, ls=":", label=f"{name} true")
-        ax.set(xlabel="step", ylabel="value", title="Physical parameters")
+    """Image losses and physical constants over the steps of all stages."""
+    data = pd.DataFrame(points)
+    steps = data.groupby("stage", sort=False)["step"].max() + 1
+    starts = steps.cumsum() - steps
+    data["step"] += data["stage"].map(starts)
+    truth = {name: value for name, value in truth.items() if name in data}  # a black box has none
+    figure, axes = plt.subplots(1, 1 + bool(truth), figsize=(5 + 4 * bool(truth), 3.2), squeeze=False)
+    for name, label in {"recons_loss": "reconstruction", "pred_loss": "prediction"}.items():
+        if name in data:
+            axes[0, 0].plot("step", name, data=data.dropna(subset=name), label=label)
+    axes[0, 0].axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="found below")
+    axes[0, 0].set(yscale="log", ylabel=LOSS_LABEL)
+    for color, (name, value) in zip(PALETTE, truth.items(), strict=False):
+        axes[0, 1].plot("step", name, data=data, color=color, label=f"{name} learned")
+        axes[0, 1].axhline(value, color=color, ls=":", label=f"{name} true")
     for ax in axes[0]:
+        for stage, start in starts.items():
+            ax.axvline(start, color="0.8", lw=1, zorder=0)
+            ax.text(start, 1, f" {stage}", transform=ax.get_xaxis_transform(), rotation=90, va="top", color="0.4")
+        ax.set(xlabel="step")
         ax.legend()
     return figure
-
-
-def _stage_starts(ax: plt.Axes, points: Curves) -> dict[str, int]:
-    """Where each stage starts on a common axis of steps; marks it with a line and the stage's name."""
-    starts, total = {}, 0
-    for stage in dict.fromkeys(p["stage"] for p in points):
-        starts[stage] = total
-        ax.axvline(total, color="0.8", lw=1, zorder=0)
-        ax.text(total, 1.0, f" {stage}", transform=ax.get_xaxis_transform(), va="top", color="0.4")
-        total += max(p["step"] for p in points if p["stage"] == stage) + 1
-    return starts
 
 
 def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, title: str = "") -> Figure:
@@ -81,7 +69,7 @@ def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, title: 
     }
     figure, axes = image_grid(shown, [f"{t + 1}" for t in times], 0.9, title)
     for ax, part, before in zip(axes[0], parts, ["", *parts], strict=False):  # each part is named once
-        ax.set_title(f"{part if part != before else ''}\n{ax.get_title()}", fontsize=9, color=PART_COLORS[part])
+        ax.set_title(f"{part if part != before else ''}\n{ax.get_title()}", fontsize=9)
     return figure
 
 
@@ -89,7 +77,7 @@ def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3) ->
     """Encoded, rolled-out and (if known) true paths of some test sequences.
 
     Args:
-        videos: which ones, by the names that they are called, or how many of the first.
+        videos: indices with their names, or the number of the first ones.
     """
     if isinstance(videos, int):
         videos = {f"test video {i + 1}": i for i in range(min(videos, len(evaluation.rollout)))}
@@ -115,7 +103,7 @@ def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3) ->
 
 
 def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
-    """Frames of one test sequence, and over the whole picture what the encoder takes for each object, in its frame."""
+    """Frames of one test sequence, and the mask of each object in them; borders have the objects' colours."""
     frames, found = evaluation.video[index], evaluation.output.masks[index]  # (T, C, S, S), (L+P, K, S, S)
     chosen = evenly(0, len(found), times)
     rows = {f"object {j + 1}": found[chosen, j : j + 1] for j in range(found.shape[1])}
@@ -130,10 +118,10 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
 
 
 def templates(model: PAIG, evaluation: Evaluation | None = None) -> Figure:
-    """What the decoder draws: contents on top, masks below, a column per object and the background last.
+    """The learned templates: contents on top, masks below, a column per object and the background last.
 
     Args:
-        evaluation: of the model; tells which colour each object's column is framed in.
+        evaluation: of the model; gives each column a border in its object's colour.
     """
     sheet = template_sheet(model)
     side = sheet.shape[-2] // 2
@@ -150,27 +138,22 @@ def templates(model: PAIG, evaluation: Evaluation | None = None) -> Figure:
 
 
 def errors_over_time(evaluation: Evaluation) -> Figure:
-    """How image loss, similarity and positions decay over the predicted frames of the long test file."""
+    """Image error, similarity and position error over the predicted frames of the long test file."""
     metrics, first, end = evaluation.metrics, input_steps(evaluation) + 1, evaluation.output.recons.shape[1]
-    measures = {
-        "pred_loss_per_step": (LOSS_LABEL, "Image error"),
-        "ssim_per_step": ("structural similarity", "Similarity (1 is perfect)"),
-        "rollout_rms_per_step": ("rms error per axis in pixels", "Position error"),
-    }
-    measures = {name: about for name, about in measures.items() if name in metrics}
+    measures = {"pred_loss_per_step": LOSS_LABEL, "ssim_per_step": "structural similarity (1: perfect)",
+                "rollout_rms_per_step": "position error in pixels"}  # fmt: skip
+    measures = {name: label for name, label in measures.items() if name in metrics}
     figure, axes = plt.subplots(1, len(measures), figsize=(3.2 * len(measures), 2.9), squeeze=False)
-    for ax, (name, (label, title)) in zip(axes[0], measures.items(), strict=True):
-        ax.axvspan(first, end, color="0.93", zorder=0)
+    for ax, (name, label) in zip(axes[0], measures.items(), strict=True):
+        ax.axvspan(first, end, color="0.93", zorder=0)  # the frames that training predicts
         ax.plot(first + np.arange(len(metrics[name])), metrics[name])
-        ax.set(xlabel="frame", ylabel=label, title=title)
-    where = axes[0, 0].get_xaxis_transform()
-    axes[0, 0].text(first, 0.97, " trained range", transform=where, va="top", color="0.4")
+        ax.set(xlabel="frame", ylabel=label)
     return figure
 
 
 @torch.no_grad()
 def pipeline(trained: Trained, index: int = 0) -> Figure:
-    """The way of one video through the model, drawn from the tensors of a run."""
+    """One video at each step of the model, drawn from the tensors of a run."""
     evaluation, task = trained.evaluation, trained.task
     output, last, end = evaluation.output, task.input_steps - 1, task.input_steps + task.pred_steps
     frame, colors = evaluation.video[index, last], own_colors(evaluation.video, output.masks)
@@ -199,20 +182,6 @@ def pipeline(trained: Trained, index: int = 0) -> Figure:
     return figure
 
 
-def what_if(trained: Trained, index: int = 0, columns: int = 8) -> Figure:
-    """The static twin of the explorer's pictures: a video, and predictions with other values of a parameter."""
-    evaluation, learned = trained.evaluation, trained.model.physics.values()
-    times = evenly(input_steps(evaluation), evaluation.video.shape[1], columns)
-    name = next(iter(learned), "speed")
-    questions = {"as learned": WhatIf()} | {
-        f"{name} x {factor:g}": WhatIf({name: factor * learned[name]}) if learned else WhatIf(speed=factor)
-        for factor in (0.5, 2.0)
-    }
-    answers = {title: ask(trained, index, asked).prediction for title, asked in questions.items()}
-    rows = {title: panels(evaluation, index, answer)["prediction"][times] for title, answer in answers.items()}
-    return image_grid({"truth": evaluation.video[index, times], **rows}, [f"frame {t + 1}" for t in times])[0]
-
-
 def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
     """The loss of one video along every slider of the explorer."""
     near = (-0.05, -0.02, -0.01, -0.005, 0.005, 0.01, 0.02, 0.05)  # where the minimum is narrow
@@ -227,47 +196,4 @@ def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
         ax.axvline(truth[name], color="0.4", ls=":")
         ax.set(xlabel=labels.get(name, name), yscale="log")
     axes[0].set_ylabel("loss per frame")
-    return figure
-
-
-def starts(n: int, seed: int = 0) -> pd.DataFrame:
-    """Simulate each task's rejection on ``40 n`` random starts, 4000 at least: of some tasks few are kept.
-
-    Returns:
-        a row per task with the starts that were "drawn" and, of these, the "kept" ones of training videos and the
-        "kept_long" ones of test videos: distances of all objects from the middle, (starts, K) pixels each.
-    """
-    rows = []
-    for name, task in TASKS.items():
-        rng = np.random.default_rng(seed)
-        drawn, speeds = task.law.start(task, rng, max(40 * n, 4000))
-        kept = [survivors(task, drawn, speeds, length, rng) for length in (task.train_length, task.test_length)]
-        rows.append((name, *(np.linalg.norm(pos - task.image_size / 2, axis=-1) for pos in (drawn, *kept))))
-    return pd.DataFrame(rows, columns=["task", "drawn", "kept", "kept_long"])
-
-
-def acceptance(starts: pd.DataFrame) -> Figure:
-    """The starts of all videos, and of those that are kept for training; ``starts`` as :func:`starts` gives them."""
-    figure, axes = plt.subplots(1, len(starts), figsize=(2.4 * len(starts), 2.6))
-    for ax, run in zip(axes, starts.itertuples(), strict=True):
-        for distance, color, label in ((run.drawn, "0.7", "all"), (run.kept, PALETTE[0], "kept")):
-            ax.hist(distance.ravel(), bins=20, density=True, histtype="step", color=color, label=label)
-        ax.set_title(TASKS[run.task].title)
-        ax.set(xlabel="start, pixels from middle", yticks=[])
-    axes[0].legend()
-    return figure
-
-
-def coverage(task: Task, n: int, seed: int = 0) -> Figure:
-    """The places of objects in training videos (left) and in long test videos (right)."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.4))
-    for ax, length in zip(axes, (task.train_length, task.test_length), strict=True):
-        crossing = task.half_pane and length == task.test_length
-        pos = simulate(task, n, length, np.random.default_rng(seed), crossing).positions
-        edges = np.arange(task.image_size + 1)
-        counts, _, _ = np.histogram2d(pos[..., 1].ravel(), pos[..., 0].ravel(), bins=(edges, edges))
-        ax.imshow(counts, extent=(0, task.image_size, task.image_size, 0), cmap="viridis")
-        ax.set(title=f"{length} frames", xlabel="x in pixels")
-        ax.grid(False)
-    axes[0].set_ylabel("y in pixels")
     return figure

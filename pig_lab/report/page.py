@@ -1,7 +1,7 @@
 """An executed notebook as one self-contained HTML page: ``python -m pig_core page run.ipynb page.html``.
 
 nbconvert does the work with the template in ``reports/template``: sections with names, numbered figures and tables,
-the code of a section at its end. Formulas become MathML when the page is built, and nothing is loaded from a network.
+the code at the end. Formulas become MathML when the page is built, and nothing is loaded from a network.
 
 The metadata of a cell describe its output: ``caption`` (Markdown) says what a figure or table shows, ``alt`` what a
 figure looks like. Without a caption a figure is called by its ``alt``, a table by its section.
@@ -22,7 +22,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html_mistune
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell
 from pygments.formatters import HtmlFormatter
 
 from pig_core.system import RunError, project_root, replacing, runs_folder
@@ -44,7 +44,6 @@ FIGURE = 'class="pig-figure"'  # how pig_lab.report.style.figure_html begins
 
 # Code in backticks is left alone; then display formulas, then inline ones with the punctuation that follows.
 _PIECES = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$([^$\n]+?)\$([.,;:!?)]*)", re.DOTALL)
-_SECTIONS = re.compile(r"^(?=## )", re.MULTILINE)
 _SHORT = 18  # characters of a table's cell that stay on one line
 _CODE = {"light": "xcode", "dark": "github-dark"}  # colours of code with a contrast of at least 4.5 : 1
 
@@ -134,7 +133,7 @@ def formulas_to_mathml(markdown: str) -> str:
 
 
 class Article(Preprocessor):
-    """Turns text, tables and figures into their final HTML and moves a section's code to its end.
+    """Turns text, tables and figures into their final HTML and moves all code to the end.
 
     A notebook whose metadata says ``"code": "shown"`` is about its code, which then stays in its place.
 
@@ -144,19 +143,17 @@ class Article(Preprocessor):
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         """See nbconvert's Preprocessor."""
         self.counts, self.names, self.section, self.contents = Counter(), Counter(), "", []
-        cells, code, shown = [], [], nb.metadata.get("code") == "shown"
-        for cell in (part for whole in nb.cells for part in _sections(whole)):
+        code, shown = [], nb.metadata.get("code") == "shown"
+        for cell in nb.cells:
             if cell.cell_type == "markdown":
-                if cell.source.startswith("## "):
-                    cells, code = cells + _folded(code), []
                 cell.metadata["html"] = self._text(cell)
-                cell.metadata["first"] = not cells
             elif cell.cell_type == "code":
-                cell.metadata["folded"] = not shown
-                code += [] if shown else [cell.source]
+                code += [cell.source] if cell.source.strip() else []
+                cell.metadata["code"] = "shown" if shown else "moved"
                 cell.outputs = self._outputs(cell)
-            cells.append(cell)
-        nb.cells = cells + _folded(code)
+        if code and not shown:
+            nb.cells.append(new_code_cell("\n\n".join(code), metadata={"code": "folded"}))
+        nb.cells[0].metadata["first"] = True
         resources["contents"] = self.contents
         return nb, resources
 
@@ -219,19 +216,6 @@ class Article(Preprocessor):
             table.wrap(soup.new_tag("div", attrs={"class": "scroll", "tabindex": "0"})).wrap(frame)
             frame.insert(0, BeautifulSoup(self._caption("Table", caption, self.section), "html.parser"))
         return str(soup)
-
-
-def _sections(cell: NotebookNode) -> list[NotebookNode]:
-    """Text cells, each with one section at most; where a cell has code of its own it is left whole."""
-    if cell.cell_type != "markdown" or "```" in cell.source:
-        return [cell]
-    texts = [text for text in _SECTIONS.split(cell.source) if text.strip()]
-    return [new_markdown_cell(text, metadata=dict(cell.metadata)) for text in texts]
-
-
-def _folded(code: list[str]) -> list[NotebookNode]:
-    text = "\n\n".join(part for part in code if part.strip())
-    return [new_code_cell(text)] if text else []
 
 
 def _drawn(data: dict, alt: str) -> str | None:

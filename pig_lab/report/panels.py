@@ -49,7 +49,8 @@ def panel(kind: str, data: dict[str, object], label: str, style: str = "", scrip
     css = "\n".join(path.read_text() for path in sorted(_FOLDER.glob("*.css")))
     code = "\n".join(path.read_text() for path in [*sorted(_FOLDER.glob("*.js")), *scripts])
     return HTML(
-        f"<style data-once>{css}</style><script data-once>(() => {{{code}}})();</script>"
+        f"<style data-once>{css}</style>"
+        f"<script data-once>(() => {{'use strict'; window.pig ??= {{}};\n{code}}})();</script>"
         f"<figure class='pig pig-{kind}' id='{name}' role='group' aria-label='{label}' style='{style}'>"
         f"<noscript>{label} (needs JavaScript)</noscript></figure>"
         f"<script>pig.{kind}(document.getElementById('{name}'), {text});</script>"

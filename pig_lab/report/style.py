@@ -27,7 +27,6 @@ from pig_core.evaluate import to_picture
 
 PALETTE = sns.color_palette("colorblind")
 LOSS_LABEL = "squared error per frame"
-PART_COLORS = {"input": "#0072b2", "predicted": "#009e73", "extrapolated": "#d55e00"}  # as in browser/panels.css
 _PIXELS = 96  # in an inch, by definition of CSS
 
 

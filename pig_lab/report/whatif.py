@@ -130,17 +130,6 @@ def slider_values(trained: Trained) -> dict[str, list[float]]:
     return values | ({"turn": TURNS} if physics.dimensions == 2 else {})  # an angle's velocity has no direction
 
 
-def least_along(trained: Trained, index: int) -> dict[str, float]:
-    """The value with the smallest loss of one video, relative to the true one, for each constant, or the speed."""
-    truth = trained.task.truth or {"speed": 1.0}
-    found = {}
-    for name, true in truth.items():
-        values = [true * (1 + percent / 100) for percent in range(-30, 31, 2)]
-        losses = loss_along(trained, index, name, values, WhatIf())
-        found[name] = values[losses.index(min(losses))] / true
-    return found
-
-
 def what_if(trained: Trained, videos: Mapping[str, int]) -> HTML | Markdown:
     """Sliders for every constant, the speed and the direction of some example videos; or a sentence if a page cannot.
 

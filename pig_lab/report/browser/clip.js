@@ -1,6 +1,4 @@
 // What if a filmed pendulum were longer? The reader asks, the law answers over the clip itself: see cliplaws.js.
-"use strict";
-window.pig ??= {};
 
 /**
  * @param scene  law; numbers, as fitted, by name; times, seconds from the law's zero, of the frames shown; track, [x, y]

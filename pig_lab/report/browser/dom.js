@@ -1,6 +1,4 @@
 // The parts of all panels: elements, sliders, lists, canvases, charts, and the bar of frames.
-"use strict";
-window.pig ??= {};
 
 const SVG = ["svg", "path", "polyline", "circle", "line", "text", "rect", "g"];
 
@@ -15,11 +13,8 @@ pig.make = (tag, attributes = {}, ...children) => {
   return node;
 };
 
-/** Three significant digits, never an exponent. */
-pig.digits = value => {
-  const size = Math.abs(value);
-  return size ? value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3) : "0";
-};
+/** Three significant digits, three decimals at most, never an exponent. */
+pig.digits = value => value ? value.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(value))), 0), 3)) : "0";
 
 /** Which of some numbers is nearest to `value`. */
 pig.nearest = (numbers, value) =>
@@ -41,12 +36,7 @@ pig.slider = ({ label, unit = "", low, high, log = false, value, steps = 200, mo
       input.setAttribute("aria-valuetext", shown.textContent);
     },
   };
-  const move = next => { self.set(next); moved(self.value); };
-  input.addEventListener("input", () => move(at(Number(input.value))));
-  input.addEventListener("keydown", event => {
-    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 20, PageDown: -20 }[event.key];
-    if (way) { event.preventDefault(); move(at(Number(input.value) + way)); }
-  });
+  input.addEventListener("input", () => { self.set(at(Number(input.value))); moved(self.value); });
   self.set(value);
   return self;
 };
@@ -61,7 +51,7 @@ pig.choice = (label, names, chosen) => {
 /** A title above a canvas. */
 pig.panel = (title, width, height, label) => {
   const canvas = pig.make("canvas", { width, height, role: "img", "aria-label": label });
-  return { canvas, node: pig.make("div", { class: "pig-panel" }, pig.make("div", { class: "pig-heading" }, title), canvas) };
+  return { canvas, node: pig.make("div", { class: "pig-panel" }, pig.make("div", {}, title), canvas) };
 };
 
 /** Put bytes (height, width, 4) onto a canvas. */
@@ -177,8 +167,8 @@ pig.chart = ({ title, label, xlabel, ylabel, picked, square = false }) => {
         const ends = "x" in at ? { x1: along, x2: along, y1: top, y2: bottom } : { x1: left, x2: right, y1: along, y2: along };
         return [pig.make("line", { ...ends, class: "pig-mark" }), text(along + (late ? -4 : 4), top + 10, late ? "end" : "start", name)];
       }),
-      ...dots.map(dot => pig.make("circle", { cx: across.to(dot.x), cy: up.to(dot.y), r: dot.small ? 2.5 : 5,
-        class: dot.small ? "pig-trace" : "pig-dot", style: dot.color && `fill:${dot.color}` })),
+      ...dots.map(dot => pig.make("circle", { cx: across.to(dot.x), cy: up.to(dot.y), r: dot.small ? 3 : 5, class: "pig-dot",
+        style: dot.color && `fill:${dot.color}` })),
       text(left, bottom + 16, "start", tick(x.low)), text(right, bottom + 16, "end", tick(x.high)),
       text(left - 5, top + 10, "end", tick(y.high)), text(left - 5, bottom, "end", tick(y.low)));
   };

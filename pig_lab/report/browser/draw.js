@@ -1,6 +1,4 @@
 // The package's decoder (pig_core/decoder.py): learned templates, placed by their positions, over a background.
-"use strict";
-window.pig ??= {};
 
 /** Which coordinate of a template a pixel shows, along one axis: [at pixel 0, change from pixel to pixel]. */
 pig.placements = {

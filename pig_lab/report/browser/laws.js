@@ -1,6 +1,4 @@
 // The package's laws of motion and its integrator (pig_core/physics.py), in double precision.
-"use strict";
-window.pig ??= {};
 
 /** Sum over all pairs of objects: out_i += pull(distance²) (x_i - x_j). */
 pig.pairwise = (pos, pull) => {

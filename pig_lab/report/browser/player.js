@@ -1,6 +1,4 @@
 // Videos that stand in the page itself, and the replay of a training.
-"use strict";
-window.pig ??= {};
 
 /**
  * @param data  videos: [{name, sheets: [url, ...]}], each sheet an image with all frames below one another; headings of

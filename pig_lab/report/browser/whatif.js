@@ -1,6 +1,4 @@
 // What if the spring were stiffer? The reader asks, this page answers: no kernel, see laws.js and draw.js.
-"use strict";
-window.pig ??= {};
 
 /**
  * A video of a scene that can be asked: places and errors of the predicted frames, and the loss per frame.
@@ -57,7 +55,7 @@ pig.whatif = async (root, scene) => {
   const placeOf = (place, j) => { const at = j * place.length / objects; return [place[at], place[at + 1]]; };
   const every = Array.from({ length: objects }, (_, j) => j);
   const nearestFrame = (x, y) => pig.nearest(answer.places.map(place =>
-    Math.min(...every.map(j => { const [a, b] = placeOf(place, j); return Math.hypot(a - x, b - y); }))), 0);
+    Math.min(...every.map(j => Math.hypot(placeOf(place, j)[0] - x, placeOf(place, j)[1] - y)))), 0);
   const drawCurve = () => {
     const slider = sliders[active], lines = known.line ? [known.line] : [];
     curve.name(slider.label);
