@@ -13,6 +13,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from matplotlib import pyplot as plt
+from papermill import inspect_notebook
 
 from pig_core.config import AUTHORS_NAMES, Config, ConfigError, make_config
 from pig_core.system import fields_of
@@ -105,17 +106,12 @@ def test_notebooks_in_git_are_clean_and_hold_no_code_of_their_own(path):
 
 
 def test_the_parameters_cell_has_every_option_and_no_defaults_of_its_own():
-    """Papermill calls a parameter unknown that is not in this cell."""
-    source = parameters_of(read(TRAIN))
-    values = {}
-    exec(source, values)
-    values.pop("__builtins__")
-    assert values.keys() == {*fields_of(Config), *AUTHORS_NAMES}
-    assert {n: v for n, v in values.items() if v is not None} == {
-        "task": "spring_color",
-        "recipe": "improved",
-        "seed": 0,
-    }
+    """Papermill calls a parameter unknown that it does not find in this cell."""
+    source, values = parameters_of(read(TRAIN)), {}
+    exec(source, {}, values)
+    assert inspect_notebook(str(TRAIN)).keys() == values.keys() == {*fields_of(Config), *AUTHORS_NAMES}
+    given = {name: value for name, value in values.items() if value is not None}
+    assert given == {"task": "spring_color", "recipe": "improved", "seed": 0}
     assert config_from_cells([source], values) == make_config()
     assert parameters_source() == source, "print(pig_lab.report.notebook.parameters_source()) is the cell"
 

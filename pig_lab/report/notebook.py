@@ -72,9 +72,9 @@ def parameters_source() -> str:
     for name, field in _OPTIONS.items():
         value = field.default if name in ("task", "recipe", "seed") else None
         text = f'"{value}"' if isinstance(value, str) else value
-        values = allowed(field).partition("one of ")[2]
-        if values and name != "task":  # they have a line of their own
-            lines += [f"# {field.description}:", f"{name} = {text}  # {values}"]
+        values = "" if name == "task" else allowed(field).partition("one of ")[2]
+        if values or "=" in field.description:  # papermill cannot read a line with two "="
+            lines += [f"# {field.description}:", f"{name} = {text}" + (f"  # {values}" if values else "")]
         else:
             lines.append(f"{name} = {text}  # {field.description}")
     lines += [f"{name} = None  # for users of the authors' code" for name in AUTHORS_NAMES]
