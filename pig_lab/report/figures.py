@@ -16,9 +16,10 @@ from pig_core.evaluate import Evaluation, input_steps, template_sheet
 from pig_core.model import PAIG, to_video
 from pig_core.tasks import RECONS_THRESHOLD
 from pig_core.training import Curves
-from pig_lab.images import frame_part, own_colors, panels, tinted
+from pig_lab.images import own_colors, tinted
 
 from ..trained import Trained
+from .panels import FIRST
 from .style import LOSS_LABEL, PALETTE, evenly, image_grid, show_image
 from .whatif import WhatIf, loss_along, slider_values
 
@@ -58,29 +59,13 @@ def curves(points: Curves, truth: Mapping[str, float]) -> Figure:
     return figure
 
 
-def filmstrip(evaluation: Evaluation, index: int = 0, columns: int = 12, title: str = "") -> Figure:
-    """Truth, prediction and reconstruction of one test sequence at evenly spaced frames."""
-    rows, times = panels(evaluation, index), evenly(0, evaluation.video.shape[1], columns)
-    parts = [frame_part(evaluation, t) for t in times]
-    hidden = {"truth": None, "prediction": "input", "reconstruction": "extrapolated"}
-    shown = {
-        name: [None if part == without else rows[name][t] for t, part in zip(times, parts, strict=True)]
-        for name, without in hidden.items()
-    }
-    figure, axes = image_grid(shown, [f"{t + 1}" for t in times], 0.9, title)
-    for ax, part, before in zip(axes[0], parts, ["", *parts], strict=False):  # each part is named once
-        ax.set_title(f"{part if part != before else ''}\n{ax.get_title()}", fontsize=9)
-    return figure
-
-
-def trajectories(evaluation: Evaluation, videos: Mapping[str, int] | int = 3) -> Figure:
+def trajectories(evaluation: Evaluation, videos: Mapping[str, int] = FIRST) -> Figure:
     """Encoded, rolled-out and (if known) true paths of some test sequences.
 
     Args:
-        videos: indices with their names, or the number of the first ones.
+        videos: indices with their names; left out are those that do not exist.
     """
-    if isinstance(videos, int):
-        videos = {f"test video {i + 1}": i for i in range(min(videos, len(evaluation.rollout)))}
+    videos = {name: i for name, i in videos.items() if i < len(evaluation.rollout)}
     count, size = len(videos), evaluation.video.shape[-1]
     colors = own_colors(evaluation.video, evaluation.output.masks)
     figure, axes = plt.subplots(1, count, figsize=(3.1 * count, 3.3), squeeze=False)
@@ -117,18 +102,14 @@ def masks(evaluation: Evaluation, index: int = 0, times: int = 4) -> Figure:
     return figure
 
 
-def templates(model: PAIG, evaluation: Evaluation | None = None) -> Figure:
-    """The learned templates: contents on top, masks below, a column per object and the background last.
-
-    Args:
-        evaluation: of the model; gives each column a border in its object's colour.
-    """
+def templates(model: PAIG, evaluation: Evaluation) -> Figure:
+    """The learned templates: contents on top, masks below, a column per object and the background last."""
     sheet = template_sheet(model)
     side = sheet.shape[-2] // 2
     columns = sheet.shape[-1] // side
     figure, ax = plt.subplots(figsize=(1.7 * columns, 3.4))
     show_image(ax, sheet)
-    colors = own_colors(evaluation.video, evaluation.output.masks) if evaluation else ()
+    colors = own_colors(evaluation.video, evaluation.output.masks)
     for i, color in zip(range(columns - 1), colors, strict=False):
         ax.add_patch(Rectangle((side * i, 0), side - 1, 2 * side - 1, fill=False, edgecolor=color, lw=3))
     names = [*(f"object {i + 1}" for i in range(columns - 1)), "background"]

@@ -23,7 +23,7 @@ _ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> Config:
     """The options set in any cell of a notebook, so that no setting is ignored.
 
-    Papermill only warns of a misspelt ``-p``. Here a cell that holds assignments alone, such as the one that
+    Papermill only warns of a misspelt ``-p``. Here a cell that only assigns plain values, such as the one that
     papermill adds, may assign nothing but options.
 
     Args:
@@ -34,7 +34,6 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
     """
     names: dict[str, None] = {}
     known = {*_OPTIONS, *AUTHORS_NAMES}
-    asked = False  # whether the options were read once: a cell of expressions after that is the reader's own
     for source in sources:
         if source.lstrip().startswith(_MARK):
             names = {}  # run again, perhaps after a correction: what was said before no longer counts
@@ -42,8 +41,7 @@ def config_from_cells(sources: Sequence[str], namespace: dict[str, object]) -> C
             body, symbols = ast.parse(source).body, symtable.symtable(source, "cell", "exec").get_symbols()
         except SyntaxError:
             continue  # it did not run
-        asked = asked or "notebook_config(" in source
-        strict = all(isinstance(s, _ASSIGNMENTS) and (not asked or _is_literal(s.value)) for s in body)
+        strict = all(isinstance(part, _ASSIGNMENTS) and _is_literal(part.value) for part in body)
         assigned = (symbol.get_name() for symbol in symbols if symbol.is_assigned())
         names |= dict.fromkeys(name for name in assigned if strict or name in known)
     for name in names.keys() - known:

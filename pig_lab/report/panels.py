@@ -27,6 +27,7 @@ from pig_lab.images import panels as rows_of
 from ..replay import PICTURES, Moment, Replay
 from .style import PALETTE
 
+FIRST = {f"test video {i + 1}": i for i in range(3)}  # names of example videos, with their indices
 _FOLDER = Path(__file__).parent / "browser"
 _ONCE = re.compile(r"<(style|script) data-once(?:=\"\")?>.*?</\1>", re.DOTALL)
 _CHANGES = {
@@ -100,15 +101,14 @@ def player(frames: np.ndarray, labels: list[str], caption: str, milliseconds: in
     return panel("player", data, caption, f"max-width:max({frames.shape[2]}px,22em)")
 
 
-def rollout_player(evaluation: Evaluation, videos: Mapping[str, int] | Sequence[int] = (0, 1, 2)) -> HTML:
+def rollout_player(evaluation: Evaluation, videos: Mapping[str, int] = FIRST) -> HTML:
     """Prediction, truth and their difference of some test sequences, one of them at a time.
 
     Args:
-        videos: indices to choose from, with their names or without.
+        videos: indices to choose from, with their names; left out are those that do not exist.
     """
-    named = videos if isinstance(videos, Mapping) else {f"test video {i + 1}": i for i in videos}
     shown = ("truth", "prediction")
-    rows = {name: rows_of(evaluation, i) for name, i in named.items() if i < len(evaluation.video)}
+    rows = {name: rows_of(evaluation, i) for name, i in videos.items() if i < len(evaluation.video)}
     data = {
         "videos": [
             {"name": name, "sheets": [png_url(column(to_picture(each[which]))) for which in shown]}
