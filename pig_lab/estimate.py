@@ -1,7 +1,7 @@
-"""How well do positions determine k, l and g? An estimate with its spread, from the positions that a model sees.
+"""Constants with error bars from encoded positions alone: Gauss-Newton on the profile likelihood.
 
-Every video has a state of its own at frame L that nobody wants to know. It is projected out: what remains of the
-trajectory's change with a parameter is what no other state could have done (Gauss-Newton on the profile likelihood).
+The state of each video at frame L is a nuisance parameter. It is projected out of the trajectory's change with a
+constant: the rest of that change cannot be compensated by another state.
 """
 
 import math
@@ -88,7 +88,7 @@ def best_possible(task: Task, substeps: int = 5, n: int = 100, seed: int = 0) ->
 
 @torch.no_grad()
 def _profile(positions: Tensor, last: int, physics: Law, actions: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What the best states leave unexplained, (N, M), and how that would change with each learned number, (N, M, p).
+    """Residuals of the best states, (N, M), and their change with each learned number, (N, M, p).
 
     Args:
         last: index of the frame whose state is projected out (the first one, if the law is not reversible).

@@ -1,4 +1,4 @@
-"""What a model saw, drew and predicted at some moments of its training, as small pictures."""
+"""Moments of a training as small images: masks, drawings, predictions and templates."""
 
 import json
 import zipfile
@@ -21,12 +21,12 @@ from pig_core.system import REPLAY, RunError, replacing
 from pig_core.training import Session
 
 PICTURES = ("masks", "drawn", "predicted", "templates")
-LARGEST = 48  # pixels; larger pictures are kept at half their size
+LARGEST = 48  # pixels; larger images are stored at half their size
 
 
 @dataclass(frozen=True)
 class Moment:
-    """One moment of a training; pictures are uint8."""
+    """One moment of a training; images are uint8."""
 
     stage: str  # "start": before the first step
     step: int  # steps of the stage that were done
@@ -43,12 +43,12 @@ class Replay:
     """Moments of a training, in their order."""
 
     first: np.ndarray  # (S, S, 3) the first frame of a training video
-    last: np.ndarray  # (S, S, 3) the last one that training looks at
-    about: dict[str, object]  # which run it is of
+    last: np.ndarray  # (S, S, 3) its last frame
+    about: dict[str, object]  # task, recipe, seed and commit of the run
     moments: list[Moment] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        """Write all moments into one npz file; of pictures that stay the same only the first is written."""
+        """Write all moments into one npz file; of equal images in a row only the first is written."""
         names = list(self.moments[0].constants) if self.moments else []
         arrays = {
             "first": self.first, "last": self.last, "about": np.array(json.dumps(self.about)),
@@ -65,7 +65,7 @@ class Replay:
 
     @staticmethod
     def distinct(pictures: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
-        """Pictures without those that are as the one before, and which of them is shown at each moment."""
+        """Images without repetitions in a row, and the index of the image at each moment."""
         kept: list[np.ndarray] = []
         at = []
         for picture in pictures:
@@ -99,17 +99,17 @@ class Replay:
 
 @cache  # asked after every step
 def moments_of(steps: int, count: int) -> frozenset[int]:
-    """At most ``count`` steps out of 1..``steps``, the last among them, ever further apart: most changes come early."""
+    """At most ``count`` steps of 1..``steps``, with the last one; denser at the beginning, where most changes are."""
     return frozenset(np.geomspace(steps, 1, count).round().astype(int).tolist())
 
 
 def _small(image: Tensor) -> np.ndarray:
-    """An image (C, H, W) in [0, 1] as it is kept: uint8 (., ., 3)."""
+    """An image (C, H, W) in [0, 1] as it is stored: uint8 (., ., 3)."""
     return to_picture(avg_pool2d(image, 2) if image.shape[-2] > LARGEST else image)
 
 
 class Watcher(Observer):
-    """Looks on at a training and keeps moments of it; see :func:`watch`.
+    """Observes a training and records moments of it; see :func:`watch`.
 
     Args:
         run: the run; its first training video is the one that is shown.

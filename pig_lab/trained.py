@@ -1,4 +1,4 @@
-"""Trained models to look at: the weights that come with the project, and those that a user has trained."""
+"""Trained models: the weights that come with the project, and the runs of a user."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ from .replay import Replay
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model with everything that figures ask of it."""
+    """A trained model with its options, its task and its predictions of some example videos."""
 
     config: Config
     task: Task
     model: PAIG
     n: int = 8  # example videos
-    videos: tuple[Tensor, Tensor | None, Tensor | None] | None = None  # as example_videos; None: n fresh ones
+    videos: tuple[Tensor, Tensor | None, Tensor | None] | None = None  # as example_videos; None: n new ones
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -48,7 +48,7 @@ class Trained:
         return evaluate_video(self.model, self.config.color, *videos)
 
     def estimates(self) -> dict[str, Estimate]:
-        """Constants with error bars from the positions that the model sees in the example videos' first L+P frames."""
+        """Constants with error bars from the encoded positions of the example videos' first L+P frames."""
         seen, physics = torch.from_numpy(self.evaluation.positions), self.model.physics
         return estimate(seen, self.task, physics.values(), physics.substeps, self.evaluation.actions)
 
@@ -57,7 +57,7 @@ def open_checkpoint(path: Path, n: int = 8, task: Task | None = None) -> Trained
     """The model in a checkpoint file, on the CPU.
 
     Args:
-        task: what it was trained for; None: the catalogue's of that name.
+        task: the task of the run; None: the catalogue's of that name.
     Raises:
         RunError, ConfigError: if the file is missing, damaged or of another version.
     """
@@ -88,8 +88,8 @@ def open_task(task: str, n: int = 8) -> Trained:
 def finished_runs() -> dict[str, Path]:
     """Checkpoints to choose from, by a readable name: first those of the project, then the user's finished runs.
 
-    Left out is what no question can be put to: models without objects, and tasks that are not in the catalogue. What
-    cannot be read stays in: opening it says why.
+    Models without objects and tasks outside the catalogue are left out: they cannot answer a what-if. Damaged
+    checkpoints stay in: the error of opening them says why.
     """
     runs = {f"{path.stem} (comes with the project)": path for path in sorted(weights_folder().glob("*.safetensors"))}
     for path in sorted(runs_folder().glob(f"*/*/{METRICS}")):

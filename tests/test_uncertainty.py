@@ -26,8 +26,8 @@ def noisy_positions(name, seed, n=25):
 @pytest.mark.parametrize(("name", "repetitions"), [("spring_color", 60), ("3bp_color", 24)])
 def test_the_error_bars_are_as_wide_as_the_scatter(name, repetitions):
     task, scores = TASKS[name], []
-    for seed in range(repetitions):
-        found = estimate(noisy_positions(name, seed), task, {n: 1.3 * v for n, v in task.truth.items()})
+    for positions in noisy_positions(name, 0, 12 * repetitions).unflatten(0, (repetitions, 12)):
+        found = estimate(positions, task, {n: 1.3 * v for n, v in task.truth.items()})
         scores.append([
             ((e.value - task.truth[n]) / e.laplace, (e.value - task.truth[n]) / e.bootstrap) for n, e in found.items()
         ])  # fmt: skip

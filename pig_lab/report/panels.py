@@ -153,9 +153,9 @@ def before_and_after(replay: Replay, began: int = 0) -> HTML:
     cells = ["<tr>", *(f'<th scope="col">{head}</th>' for head in heads), "</tr>"]
     for i, moment in enumerate(part.moments):
         shown = {"frame 1": part.first, "last frame": part.last, **{_CHANGES[n]: each[i] for n, each in images.items()}}
-        cells += [f'<tr><th scope="row">{_when(moment)}</th>']
+        cells += [f'<tr><th scope="row">{html.escape(_when(moment))}</th>']
         cells += [_image_cell(image, f"{title}, {_when(moment)}") for title, image in shown.items()]
-        cells += [f"<td>{describe(moment.constants).replace('  ', '<br>') or 'none'}</td></tr>"]
+        cells += [f"<td>{html.escape(describe(moment.constants)).replace('  ', '<br>') or 'none'}</td></tr>"]
     return HTML(f'<table class="pig-before-after" style="font-size:13px">{"".join(cells)}</table>')
 
 
