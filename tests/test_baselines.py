@@ -17,7 +17,7 @@ from pig_core.stages import joint_stage
 from pig_core.system import ConfigError
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
-from pig_lab.studies.measures import trivial_predictors
+from pig_lab.studies.ablations import trivial_predictors
 
 NO_STAGES = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
 FRAMES = {**NO_STAGES, "cell_type": "video_lstm", "epochs": 1, "batch_size": 20, "recurrent_units": 16}

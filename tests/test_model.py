@@ -12,7 +12,7 @@ from pig_core.model import image_loss, video_losses
 from pig_core.stages import STAGES, joint_stage
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
-from pig_lab.studies.plain import PlainPAIG
+from pig_lab.studies.bench import PlainPAIG
 
 from .authors import authors_model, reference
 

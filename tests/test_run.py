@@ -216,7 +216,7 @@ def test_a_black_box_runs_through_all_figures(tiny, tmp_path):
         tiny(cell_type="lstm", velocity_type="mlp", backward_loss=0, start_prior=False, save_dir=str(tmp_path / "lstm"))
     )
     assert run.metrics["learned"] == {}
-    assert "training" in summary_table(pd.DataFrame([as_row(run.metrics, run.folder)], columns=COLUMNS))
+    assert "training" in summary_table(pd.DataFrame([as_row(run.metrics)], columns=COLUMNS))
     assert "<td>k</td>" not in constants_table(run.metrics, TASKS["spring_color"]).data
     plots.curves(run.session.curves, run.task.truth)
 

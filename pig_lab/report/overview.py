@@ -16,7 +16,7 @@ from pig_core.tasks import RECONS_THRESHOLD, TASKS
 from pig_lab.images import panels
 
 from ..trained import Trained, open_task
-from .results import constants_of, coordinate_scale, curves_of, per_frame
+from .results import constants_of, coordinate_scale, load_curves, per_frame
 from .style import LOSS_LABEL, PALETTE
 
 _DOTS = {"size": 6, "alpha": 0.8}  # a swarm moves dots aside until each can be seen
@@ -56,28 +56,10 @@ def parameters(results: pd.DataFrame) -> Figure:
     return figure
 
 
-def losses(results: pd.DataFrame) -> Figure:
-    """The three losses of every seed with the authors' thresholds."""
-    shown, tasks = results.assign(row=titles(results)), [TASKS[name] for name in results["task"].unique()]
-    limits = {
-        "recons_loss": ("reconstruction", [RECONS_THRESHOLD] * len(tasks)),
-        "pred_loss": ("prediction", [task.pred_threshold for task in tasks]),
-        "extrap_loss": ("extrapolation", []),
-    }
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True)
-    for ax, (name, (title, thresholds)) in zip(axes, limits.items(), strict=True):
-        sns.swarmplot(shown, x=name, y="row", color=PALETTE[0], log_scale=(True, False), ax=ax, **_DOTS)
-        for y, limit in enumerate(thresholds):
-            ax.plot([limit, limit], [y - 0.35, y + 0.35], color=PALETTE[3], lw=2)
-        ax.set(title=title, xlabel=LOSS_LABEL, ylabel="")
-        ax.grid(True)
-    return figure
-
-
 def learning(results: pd.DataFrame) -> Figure:
     """Reconstruction loss against seconds of training, a line per seed, a panel per task."""
-    curves = [curves_of(run).assign(task=run.task, seed=run.seed) for run in results.itertuples()]
-    figure = _panels(results, pd.concat(curves), "seconds", "recons_loss", sharey=True)
+    curves = load_curves().merge(results[["task", "recipe", "seed"]])
+    figure = _panels(results, curves, "seconds", "recons_loss", sharey=True)
     for ax in figure.axes:
         ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="_threshold")
         ax.set(yscale="log")

@@ -1,27 +1,38 @@
-"""All committed results as one table of runs, and their summary in the README."""
+"""The project's results: a table per study, a row per run, and the training curves beside it.
 
+``load_results("without")`` and ``load_curves("without")`` read a study as pandas tables. "sweep" holds the runs of both
+recipes, "full" the trainings of the recipe ``paper`` with one thing changed; the rest are the studies of
+:mod:`pig_lab.studies.studies`. Files are JSON lines: ``reports/results/<study>.jsonl`` and ``<study>.curves.jsonl``.
+"""
+
+import fcntl
 import json
 import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pig_core.config import RECIPES, make_config
-from pig_core.system import RunError, replacing, results_folder
-from pig_core.tasks import TASKS, Task
+from pig_core.system import METRICS, RunError, replacing, results_folder
+from pig_core.tasks import RECONS_THRESHOLD, TASKS, Task
 
 _SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
-
+KEYS = ("variant", "task", "recipe", "seed")  # name a run within its study
 COLUMNS = (
-    "task", "recipe", "seed", "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "position_rms",
+    *KEYS, "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "position_rms", "found_at",
     "train_seconds", "train_sequences", "steps", "epochs", "device", "commit", "config", "learned", "truth", "error",
-    "pred_loss_per_step", "ssim_per_step", "rollout_rms_per_step", "position_offset", "folder",
+    "pred_loss_per_step", "ssim_per_step", "rollout_rms_per_step", "position_offset", "explained",
 )  # fmt: skip
+BENCHMARKS = "benchmarks.jsonl"
+CURVE_POINTS = 60  # of a run's training curves in a table
 
-# What the paper reports, as we recall it: to be compared, not to be trusted to the last digit.
-# m is the mass of each of the three bodies, with g known.
+# The paper's constants as we recall them; they must be checked against arXiv 1905.11169. m is the mass of each of the
+# three bodies, with g known.
 PAPER_VALUES = {
     "spring_color": {"k": 4.26, "l": 6.17}, "mnist_spring_color": {"k": 2.18, "l": 12.24},
     "3bp_color": {"g": 65.7, "m": 0.95},
@@ -29,41 +40,91 @@ PAPER_VALUES = {
 
 
 def coordinate_scale(task: Task, name: str) -> float:
-    """The factor by which the released placement makes a parameter too large (1: not at all).
+    """The factor by which the released placement makes a constant too large (1: not at all).
 
-    A position has to move by S/(S-1) pixels for the drawn object to move by one: lengths grow by that factor, g,
-    which goes with the cube of a length, by its cube, and k, which does not depend on the length scale, not at all.
+    A position has to move by S/(S-1) pixels for the drawn object to move by one. Lengths grow by that factor, g by its
+    cube, and k, which does not depend on the length scale, not at all.
     """
     return (task.image_size / (task.image_size - 1)) ** task.law.constants[name].length_power
 
 
-def load_results(folder: Path | None = None) -> pd.DataFrame:
-    """All results in ``folder`` (reports/results of the project), in the order of tasks, recipes and seeds.
+def load_results(study: str = "sweep", folder: Path | None = None) -> pd.DataFrame:
+    """The runs of a study, a row each.
+
+    Args:
+        folder: of the tables; None: the project's.
+    Returns:
+        columns :data:`COLUMNS`. "found_at": gradient steps until the reconstruction of a batch was first below the
+        authors' threshold; "steps": of all stages; "config": the options as recorded; "learned", "truth" and the
+        relative "error": dicts of the constants; "..._per_step": lists over the predicted frames; "position_offset":
+        of each object, pixels. NaN: not finite, or not measured.
+    Raises:
+        RunError: if there is no such table, or a row is not the result of a run.
+    """
+    path = table_path(study, folder)
+    rows = []
+    for number, row in enumerate(read_table(path), 1):
+        try:
+            check_names(row)
+            rows.append(as_row(row))
+        except (RunError, KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"line {number} of {path} is not the result of a run ({error})") from error
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def as_row(metrics: Mapping[str, object]) -> dict[str, object]:
+    """A run's metrics as a row of :func:`load_results`."""
+    steps, error = sum(metrics["steps"].values()), metrics["parameter_error"]
+    return {**metrics, "steps": steps, "error": error, "epochs": metrics["config"]["epochs"]}
+
+
+def load_curves(study: str = "sweep", folder: Path | None = None) -> pd.DataFrame:
+    """The training curves of a study, a row per point: at most :data:`CURVE_POINTS` of a run.
 
     Returns:
-        one row per run with the columns :data:`COLUMNS`: "steps" of all stages together; "learned", "truth" and the
-        relative "error" as dicts of the physical parameters; "..._per_step" as lists over the predicted frames;
-        "position_offset" of each object, pixels;
-        "folder", where the result, and with it the run's curves, were found. NaN: not finite, or not measured.
-    Raises:
-        RunError: if a file is not the result of a run.
+        columns variant, task, recipe, seed, stage, step (within the stage), seconds, recons_loss, pred_loss and what
+        else the stages recorded; NaN where a stage has no such value.
     """
-    folder = folder or results_folder()
-    rows = []
-    for path in folder.glob("*.json"):
-        try:
-            row = as_row(json.loads(path.read_text()), folder)
-            order = (list(TASKS).index(row["task"]), list(RECIPES).index(row["recipe"]), row["seed"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{path} is not the result of a run ({type(error).__name__}: {error})") from error
-        rows.append((order, row))
-    return pd.DataFrame([row for _, row in sorted(rows, key=lambda pair: pair[0])], columns=COLUMNS)
+    rows = read_table(table_path(study, folder).with_suffix(".curves.jsonl"))
+    return pd.concat([pd.DataFrame({**{key: row[key] for key in KEYS}, **row["curves"]}) for row in rows])
 
 
-def as_row(result: dict[str, object], folder: Path) -> dict[str, object]:
-    """The content of a ``metrics.json`` as a row of :func:`load_results`."""
-    own = {"steps": sum(result["steps"].values()), "epochs": result["config"]["epochs"], "folder": folder}
-    return {**_null_to_nan({**result, "error": result["parameter_error"]}), **own}
+def load_images(prefix: str, folder: Path | None = None) -> dict[str, np.ndarray]:
+    """Arrays that belong to runs, by the rest of their names, e.g. of "full/separate/spring_color-paper-s0"."""
+    with np.load((folder or results_folder()) / "images.npz", allow_pickle=False) as file:
+        return {name.removeprefix(f"{prefix}/"): file[name] for name in file.files if name.startswith(f"{prefix}/")}
+
+
+def table_path(study: str, folder: Path | None = None) -> Path:
+    """Where the table of a study is."""
+    return (folder or results_folder()) / f"{study}.jsonl"
+
+
+def read_table(path: Path) -> list[dict[str, object]]:
+    """The rows of a file of JSON lines; null is NaN.
+
+    Raises:
+        RunError: if it is not there or not such a file.
+    """
+    try:
+        rows = [_null_to_nan(json.loads(line)) for line in path.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is not a table of results ({error})") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise RunError(f"{path} is not a table of results: a line is not an object")
+    return rows
+
+
+def benchmark(part: str) -> dict[str, object]:
+    """The row of one part: "result", and where it was measured.
+
+    Raises:
+        RunError: if that part was not measured yet.
+    """
+    rows = {row["part"]: row for row in read_table(results_folder() / BENCHMARKS)}
+    if part not in rows:
+        raise RunError(f"{BENCHMARKS} has no {part}: python -m pig_core bench {part}")
+    return rows[part]
 
 
 def _null_to_nan(value: object) -> object:
@@ -75,8 +136,126 @@ def _null_to_nan(value: object) -> object:
     return math.nan if value is None else value
 
 
+def _nan_to_null(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _nan_to_null(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to_null(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_names(row: Mapping[str, object]) -> None:
+    """Refuse a run whose task, recipe or seed is not one of ours: names are never taken from a file.
+
+    Raises:
+        RunError: it says which name, and what is allowed.
+    """
+    for key, allowed in (("task", TASKS), ("recipe", RECIPES)):
+        if not isinstance(row.get(key), str) or row[key] not in allowed:
+            raise RunError(f"{key} is {row.get(key)!r}; allowed: {', '.join(allowed)}")
+    if type(row.get("seed")) is not int or row["seed"] < 0:
+        raise RunError(f"seed is {row.get('seed')!r}; allowed: whole numbers from 0")
+
+
+def read_run(run: Path) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """The metrics and the training curves in the folder of a finished run.
+
+    Raises:
+        RunError: if it holds none, or its names are not ours.
+    """
+    try:
+        metrics, curves = (json.loads((run / name).read_text()) for name in (METRICS, "curves.json"))
+        check_names(metrics)
+    except (OSError, ValueError, AttributeError, RunError) as error:
+        raise RunError(f"{run} does not hold a finished run ({error})") from None
+    return metrics, curves
+
+
+def add_run(
+    metrics: Mapping[str, object], curves: Sequence[Mapping[str, object]], study: str, variant: str = "",
+    folder: Path | None = None, replace: bool = False, images: Mapping[str, np.ndarray] = {}, **more: object,
+) -> Path:  # fmt: skip
+    """Add a run to the table of a study, and its thinned curves beside it; returns the table's path.
+
+    Args:
+        replace: a run that the table holds already; without it such a run is refused.
+        images: arrays to store for the run (:func:`load_images`).
+        more: further columns.
+    Raises:
+        RunError: if the table holds the run, or the run's names are not ours.
+    """
+    check_names(metrics)
+    key = {"variant": variant, **{name: metrics[name] for name in KEYS[1:]}}
+    path = table_path(study, folder)
+    label = f"{metrics['task']}-{metrics['recipe']}-s{metrics['seed']}"
+    row = {**key, **metrics, "found_at": found_at(curves), **more}
+    with _locked(path.parent):
+        rows = read_table(path) if path.is_file() else []
+        if not replace and any(all(old[name] == key[name] for name in KEYS) for old in rows):
+            raise RunError(f"{path} holds {label}{f' of {variant}' * bool(variant)} already: --replace replaces it")
+        if images:
+            _store_images(path.parent / "images.npz", f"{study}/{variant}/{label}", images)
+        _write(path.with_suffix(".curves.jsonl"), {**key, "curves": thinned(curves)})
+        _write(path, row)  # last: a run is there when its row is
+    return path
+
+
+def _store_images(path: Path, prefix: str, images: Mapping[str, np.ndarray]) -> None:
+    stored = {}
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files if not name.startswith(f"{prefix}/")}
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **stored, **{f"{prefix}/{name}": array for name, array in images.items()})
+
+
+def _write(path: Path, row: dict[str, object]) -> None:
+    """Put a row into a table, in the order of variants, tasks, recipes and seeds, in place of that of the same run."""
+    rows = read_table(path) if path.is_file() else []
+    variants = list(dict.fromkeys(each["variant"] for each in [*rows, row]))
+    rows = [old for old in rows if any(old[name] != row[name] for name in KEYS)] + [row]
+    rows.sort(key=lambda each: (
+        variants.index(each["variant"]), list(TASKS).index(each["task"]), list(RECIPES).index(each["recipe"]),
+        each["seed"],
+    ))  # fmt: skip
+    with replacing(path) as temporary:
+        lines = (json.dumps(_nan_to_null(each), separators=(",", ":"), ensure_ascii=False) for each in rows)
+        temporary.write_text("".join(f"{line}\n" for line in lines))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time changes the tables of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def found_at(curves: Sequence[Mapping[str, object]]) -> int | None:
+    """Gradient steps of all stages until the reconstruction is first below the authors' threshold; None: never."""
+    before, stage, last = 0, None, 0
+    for point in curves:
+        if point["stage"] != stage:
+            before, stage = before + last, point["stage"]
+        last = point["step"] + 1
+        loss = point.get("recons_loss")
+        if loss is not None and loss < RECONS_THRESHOLD:
+            return before + last
+    return None
+
+
+def thinned(curves: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    """A run's curves by column, at most :data:`CURVE_POINTS` points; the first and the last one stay."""
+    chosen = np.unique(np.linspace(0, len(curves) - 1, CURVE_POINTS).round().astype(int)) if curves else []
+    return {name: [curves[i].get(name) for i in chosen] for name in dict.fromkeys(n for point in curves for n in point)}
+
+
 def constants_of(results: pd.DataFrame, keys: Sequence[str] = ("task", "recipe", "seed")) -> pd.DataFrame:
-    """The physical parameters of all runs: one row per run and parameter.
+    """The physical constants of all runs: one row per run and constant.
 
     Returns:
         columns ``keys``, taken over from the runs, then name, learned, truth and (relative) error.
@@ -87,13 +266,6 @@ def constants_of(results: pd.DataFrame, keys: Sequence[str] = ("task", "recipe",
         for name, value in run["learned"].items()
     ]
     return pd.DataFrame(rows, columns=[*keys, "name", "learned", "truth", "error"])
-
-
-def from_coordinates(results: pd.DataFrame) -> pd.Series:
-    """How far each learned parameter is from what the released placement makes of it, relative: one for each run's."""
-    learned = constants_of(results)
-    wanted = [row.truth * coordinate_scale(TASKS[row.task], row.name) for row in learned.itertuples()]
-    return learned["learned"] / wanted - 1
 
 
 def per_frame(results: pd.DataFrame, column: str, keys: Sequence[str] = ("task", "seed")) -> pd.DataFrame:
@@ -111,30 +283,13 @@ def per_frame(results: pd.DataFrame, column: str, keys: Sequence[str] = ("task",
     return pd.DataFrame(rows, columns=[*keys, "frame", "value"])
 
 
-def kept(run: pd.Series, kind: str, suffix: str) -> Path:
-    """A file that belongs to the result of a run (a row of :func:`load_results`), in the folder ``kind`` beside it."""
-    return run.folder / kind / f"{run.task}-{run.recipe}-s{run.seed}.{suffix}"
-
-
 def successes(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that found all objects and predict."""
-    return runs[runs["discovered"] & runs["predicted"]]
-
-
-def curves_of(run: pd.Series) -> pd.DataFrame:
-    """The training curves of one run (a row of :func:`load_results`); without a row if they were not kept.
-
-    Returns:
-        columns stage, step (within the stage), seconds, recons_loss, pred_loss and what else the stages recorded; NaN
-        where a stage has no such value or it was not finite.
-    """
-    path = kept(run, "curves", "json")
-    points = pd.DataFrame(_null_to_nan(json.loads(path.read_text())) if path.is_file() else [])
-    return points.reindex(columns=dict.fromkeys(["stage", "step", "seconds", "recons_loss", "pred_loss", *points]))
+    return runs[runs["discovered"].astype(bool) & runs["predicted"].astype(bool)]
 
 
 def summary_table(results: pd.DataFrame) -> str:
-    """One line for each task and recipe, as markdown: the median over seeds and, behind it, the worst seed.
+    """One line for each task and recipe, as Markdown: the median over seeds and, in brackets, the worst seed.
 
     The thresholds are the authors': reconstruction for objects found, prediction for velocity and physics learned.
     """
@@ -142,6 +297,8 @@ def summary_table(results: pd.DataFrame) -> str:
     losses = ["recons_loss", "pred_loss", "extrap_loss"]
     header = ["task", "recipe", "thresholds met", *(f"error of {name}, %" for name in names), *losses, "training"]
     lines = [header, ["---"] * len(header)]
+    order = {name: i for i, name in enumerate([*TASKS, *RECIPES])}
+    results = results.sort_values(["task", "recipe"], key=lambda names: names.map(order), kind="stable")
     labels = results.apply(_label, axis=1) if len(results) else results["recipe"]
     for (task, label), runs in results.groupby(["task", labels.rename("label")], sort=False):
         found = f"recons {runs['discovered'].sum()}, pred {runs['predicted'].sum()} of {len(runs)} seeds"

@@ -1,12 +1,13 @@
 """What everything costs, measured on one machine: ``make bench``; some parts: ``python -m pig_core bench step data``.
 
-Steps are repeated in processes of their own: median, smallest and largest. All is written to
-``reports/results/benchmarks/<part>.json`` and shown in the report. Nothing here is a test: times depend on the machine,
-only ratios within one file carry over to another one. The other parts (``tracker``, ``noise``, ``late``, ``linear``)
-are experiments, not costs; they run only if they are named.
+Steps are repeated in processes of their own: median, smallest and largest. Each part is a
+row of ``reports/results/benchmarks.jsonl``. Nothing here is a test: times depend on the machine, only ratios within one
+row carry over to another one. The part ``tracker`` is an experiment and runs only if it is named; ``noise``, ``late``,
+``linear`` and ``vectors`` ran once, with the programs at the commit in their rows.
 """
 
 import argparse
+import copy
 import json
 import multiprocessing
 import os
@@ -23,27 +24,26 @@ from pathlib import Path
 
 import psutil
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from pig_core.build import build_model
 from pig_core.config import make_config
 from pig_core.data import make_all
-from pig_core.model import video_losses
+from pig_core.encoder import BACKGROUND_LOGIT
+from pig_core.model import PAIG, video_losses
 from pig_core.system import (
     commit,
     keep_freed_memory,
     project_root,
     provenance,
+    replacing,
     results_folder,
-    write_json,
 )
 from pig_core.tasks import TASKS
 
-from .late import late_velocity
-from .noise import constants_and_noise
-from .paint import first_paints, slider_moves
-from .plain import PlainPAIG
-from .stencils import stencils
-from .tracker import measure
+from ..report.results import BENCHMARKS
+from .robustness import measure
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
 BATCH = 100  # sequences, as in the paper
@@ -54,6 +54,64 @@ GROWTH = {
     "objects": {n: {"n_objects": n} for n in (2, 3, 4, 6, 8)},
     "image size": {n: {"image_size": n} for n in (16, 32, 48, 64, 96)},
 }
+
+
+class PlainPAIG:
+    """The paper's model in the plainest form: frame by frame, object by object, with PyTorch's own sampling.
+
+    Slow on purpose. It shares weights and physics with the model that it is compared with, and nothing else: tests
+    check that both give the same losses, the benchmark how much time the other one saves.
+    """
+
+    def __init__(self, model: PAIG):
+        self.model = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+
+    def losses(self, video: Tensor) -> dict[str, Tensor]:
+        model, end = self.model, self.model.input_steps + self.model.pred_steps
+        positions = torch.stack([self._encode(video[:, t].contiguous()) for t in range(end)], 1)
+        rollout, _ = model.predict(positions[:, : model.input_steps], video.shape[1] - model.input_steps)
+        recons = [self._squared_error(positions[:, t], video[:, t]) for t in range(end)]
+        ahead = [self._squared_error(rollout[:, t], video[:, model.input_steps + t]) for t in range(model.pred_steps)]
+        return {"recons_loss": torch.stack(recons).mean(), "pred_loss": torch.stack(ahead).mean()}
+
+    def _squared_error(self, positions: Tensor, frame: Tensor) -> Tensor:
+        return (self._decode(positions) - frame).square().sum((1, 2, 3)).mean()
+
+    def _encode(self, frame: Tensor) -> Tensor:
+        """Frame (B, C, S, S) to positions (B, K, 2), one object after the other."""
+        encoder, localiser = self.model.encoder, self.model.encoder.localiser
+        logits = encoder.unet(frame) * encoder.logit_gain
+        masks = torch.cat([logits, torch.full_like(logits[:, :1], BACKGROUND_LOGIT)], 1).softmax(1)
+        places = []
+        for k in range(logits.shape[1]):
+            masked = F.avg_pool2d(masks[:, k : k + 1] * frame, localiser.pooling)
+            half = localiser.image_size / 2
+            places.append(localiser.mlp(masked.permute(0, 2, 3, 1).flatten(1)).tanh() * half + half)
+        return torch.stack(places, 1)
+
+    def _decode(self, positions: Tensor) -> Tensor:
+        """Draw positions (B, K, 2) as a frame (B, C, S, S): released placement, hard cut."""
+        decoder, size = self.model.decoder, self.model.decoder.image_size
+        h, sigma = decoder.template_size, decoder.log_sigma.exp()
+        line = torch.linspace(-1, 1, size, device=positions.device, dtype=positions.dtype)
+        logits, contents = [], []
+        for k in range(positions.shape[1]):
+            shift = (size / 2 - positions[:, k]) / (size / 2)  # (B, 2)
+            x = (line + shift[:, :1]) * sigma  # (B, S)
+            y = (line + shift[:, 1:]) * sigma
+            to_sample = (h - 1.01) / (h - 1)  # the authors' template coordinate in the convention of grid_sample
+            x, y = ((u + 1) * to_sample - 1 for u in (x, y))
+            grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), -1)  # (B, S, S, 2)
+            inside = (grid.abs() <= 1).all(-1).unsqueeze(1)
+            for image, drawn in ((decoder.template()[k] + 5, logits), (decoder.content()[k].sigmoid(), contents)):
+                sampled = F.grid_sample(image.expand(len(grid), *image.shape), grid, align_corners=True)
+                drawn.append(sampled * inside)
+        logits = [logit - 5 for logit in logits]
+        masks = torch.cat([*logits, torch.full_like(logits[0], BACKGROUND_LOGIT)], 1).softmax(1)
+        picture = masks[:, -1:] * decoder.background()
+        for k, content in enumerate(contents):
+            picture = picture + masks[:, k : k + 1] * content
+        return picture
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -80,7 +138,7 @@ def time_step(name: str, how: str, repeat: int, batch: int = BATCH, **changes: i
 
     Args:
         name: of the task.
-        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (see :mod:`pig_lab.studies.plain`).
+        how: "float32" or "bfloat16" (ours, with that precision), or "plain" (:class:`PlainPAIG`).
         changes: of the task's facts, e.g. ``n_objects=3``.
     """
     torch.set_num_threads(1)
@@ -181,38 +239,18 @@ def tracker() -> dict:
     return {name: {kind: measure(task, color) for kind, color in kinds.items()} for name, task in TASKS.items()}
 
 
-def noise() -> dict:
-    """What the last stage of ``improved`` makes of the positions it sees, of true ones, and of true ones with noise."""
-    torch.set_num_threads(1)
-    return {"3bp_color": constants_and_noise(TASKS["3bp_color"])}
-
-
-def late() -> dict:
-    """How late the paper's velocity network is, and what k comes with it, when it is taught in several ways."""
-    torch.set_num_threads(1)
-    return {"spring_color": late_velocity(TASKS["spring_color"])}
-
-
-def linear() -> dict:
-    """How late the best linear estimators of the velocity are, for their own sake and for the prediction's."""
-    torch.set_num_threads(1)
-    return {"spring_color": stencils(TASKS["spring_color"])}
-
-
 def report() -> dict:
-    """``make report`` with everything installed, first paint of its pages and a slider move, ms; shown by the next."""
+    """``make report`` with everything installed."""
     make = partial(subprocess.run, ["make", "report"], cwd=project_root(), check=True, stdout=subprocess.DEVNULL)
-    seconds = seconds_of(make)
-    pages = sorted((project_root() / "reports").glob("*.html"))
-    return {"seconds": seconds, "first paint": first_paints(pages), "slider move": slider_moves(pages)}
+    return {"seconds": seconds_of(make)}
 
 
 COSTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
-PARTS = COSTS | {part.__name__: part for part in (tracker, noise, late, linear)}
+PARTS = COSTS | {"tracker": tracker}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure the parts that are named, all costs if none is, and write a file for each."""
+    """Measure the parts that are named, all costs if none is, and write a row for each."""
     parser = argparse.ArgumentParser("python -m pig_core bench", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", help=f"which ones of {', '.join(PARTS)}; if none is named: {', '.join(COSTS)}"
@@ -223,6 +261,16 @@ def main(arguments: list[str] | None = None) -> None:
     for name in parts:
         print(f"{name} ...", flush=True)
         about = {"commit": commit(), **provenance(), "cores": os.cpu_count()}
-        result = {"what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
-        write_json(results_folder() / "benchmarks" / f"{name}.json", result)
-        print(json.dumps(result["result"], indent=1), flush=True)
+        row = {"part": name, "what": " ".join(PARTS[name].__doc__.split()), "result": PARTS[name](), **about}
+        write_row(row)
+        print(json.dumps(row["result"], indent=1), flush=True)
+
+
+def write_row(row: dict[str, object]) -> None:
+    """Put the row of a part into the table, in place of its last one."""
+    path = results_folder() / BENCHMARKS
+    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = [line for line in lines if json.loads(line)["part"] != row["part"]]
+    lines.append(json.dumps(row, separators=(",", ":"), ensure_ascii=False))
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in sorted(lines)))

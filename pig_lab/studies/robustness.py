@@ -1,20 +1,31 @@
-"""Tables and figures about how far the constants can be trusted: other truths, other videos, a plain tracker."""
+"""How far the constants can be trusted: their signed errors, and a plain tracker, the baseline that a sceptic asks for.
+
+The tracker has a threshold, centres of mass and least squares on the same physics: no network, no training. It is given
+the colour of each object, which the model has to find out; in grey videos it treats each connected region as an object.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from IPython.display import Markdown
+import torch
 from matplotlib.figure import Figure
+from scipy import ndimage
+from torch import Tensor
 
-from pig_core.tasks import TASKS
+from pig_core.data import example_videos
+from pig_core.evaluate import matching
+from pig_core.model import to_video
+from pig_core.tasks import TASKS, Task
 
-from ..report.overview import titles
+from ..estimate import estimate
 from ..report.results import constants_of
-from .costs import benchmark
-from .tables import counted, rows_table
+from .paper import constants_given
+
+THRESHOLD = 0.15  # of a channel, in [0, 1], above the background, which is the median frame
+CHANNELS = {"disc": (2, 1, 0), "digit": (0, 1)}  # the simulator's colours: object j has the pure colour CHANNELS[j]
+FEWEST = 5  # videos without a lost object, below which nothing is fitted
 
 
 def signed_errors(runs: pd.DataFrame) -> pd.DataFrame:
@@ -23,28 +34,10 @@ def signed_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return found.assign(percent=100 * found["error"])
 
 
-def errors_table(runs: pd.DataFrame, best: Mapping[str, Mapping[str, float]] | None = None) -> Markdown:
-    """Every constant of every variant: true value, the signed error of each seed, their mean and scatter.
-
-    Args:
-        best: task -> constant -> what a model with 5 substeps can measure at best.
-    """
-    best = best or {}
-    return rows_table([
-        {
-            "task": TASKS[task].title, "": f"${name}$", "runs": variant, "true": f"{part['truth'].iloc[0]:g}",
-            "error of each seed in %": ", ".join(f"{value:+.2f}" for value in part["percent"]),
-            "mean ± sd": f"{part['percent'].mean():+.2f} ± {part['percent'].std():.2f}",
-            **({"best with 5 steps": f"{100 * (best[task][name] / part['truth'].iloc[0] - 1):+.2f}"} if best else {}),
-        }
-        for (task, name, variant), part in signed_errors(runs).groupby(["task", "name", "variant"], sort=False)
-    ])  # fmt: skip
-
-
 def errors_figure(runs: pd.DataFrame) -> Figure:
-    """The same as dots: a row per task and constant, a colour per variant."""
+    """Signed errors as dots: a row per task and constant, a colour per variant."""
     shown = signed_errors(runs)
-    shown = shown.assign(row=titles(shown) + ": " + shown["name"])
+    shown = shown.assign(row=shown["task"].map(lambda name: TASKS[name].title) + ": " + shown["name"])
     figure, ax = plt.subplots(figsize=(8, 0.5 * shown["row"].nunique() + 1.3))
     ax.axvline(0, color="0.4", lw=1)
     sns.stripplot(shown, x="percent", y="row", hue="variant", dodge=True, jitter=False, alpha=0.8, ax=ax)
@@ -53,75 +46,55 @@ def errors_figure(runs: pd.DataFrame) -> Figure:
     return figure
 
 
-def found_table(runs: pd.DataFrame) -> Markdown:
-    """Which seeds of every variant found the objects, how well they see them, and the errors of their constants."""
-    errors = signed_errors(runs).groupby(["task", "variant", "seed"])["percent"].apply(lambda each: each.abs().max())
-    return rows_table([
-        {
-            "task": TASKS[task].title, "videos": variant,
-            **{met: counted(part, met) for met in ("discovered", "predicted")},
-            "position error": f"{part['position_rms'].median():.2g} px ({part['position_rms'].max():.2g})",
-            "worst constant": _of_all(errors.get((task, variant), pd.Series(dtype=float))),
-        }
-        for (task, variant), part in runs.groupby(["task", "variant"], sort=False)
-    ])  # fmt: skip
+def track(video: Tensor, task: Task) -> Tensor:
+    """Positions (N, T, K, 2), pixels, in video (N, T, C, S, S); NaN where an object cannot be told from the others."""
+    above = (video - video.flatten(0, 1).median(0).values).clamp_min(0)
+    above = above * (above > THRESHOLD)
+    if video.shape[2] == 1:
+        return torch.stack([_regions(clip[:, 0], task.n_objects) for clip in above])
+    channels = above[:, :, CHANNELS[task.sprite][: task.n_objects]]  # (N, T, K, S, S)
+    centres = torch.arange(video.shape[-1]) + 0.5
+    mass = channels.sum((-2, -1))
+    return torch.stack([(channels.sum(-2) * centres).sum(-1) / mass, (channels.sum(-1) * centres).sum(-1) / mass], -1)
 
 
-def _of_all(errors: pd.Series) -> str:
-    return f"{errors.median():.2f} % ({errors.max():.2f})" if len(errors) else ""
+def _regions(clip: Tensor, k: int) -> Tensor:
+    """Centres (T, K, 2) of ``k`` separate regions in (T, S, S), each followed to the nearest; NaN where they touch."""
+    path, last = torch.full((len(clip), k, 2), torch.nan), None
+    for t, frame in enumerate(clip.numpy()):
+        labels, count = ndimage.label(frame > 0)
+        if count != k:
+            continue
+        found = torch.tensor(ndimage.center_of_mass(frame, labels, range(1, k + 1))).flip(-1).float() + 0.5
+        path[t] = last = found if last is None else found[matching(last.numpy(), found.numpy())]
+    return path
 
 
-_SAID = {"color": "colour"}  # of the options that say what videos look like
+@torch.no_grad()
+def measure(task: Task, color: bool, n: int = 100) -> dict[str, object]:
+    """Constants that the tracker measures in ``n`` fresh videos.
+
+    Returns:
+        "kept": share of the videos in which no object was lost in the first L + P frames; "rms": error of its positions
+        in those, pixels, each object's mean offset removed; "learned": the constants, if there were enough videos.
+    """
+    frames, truth, _ = example_videos(task, n)
+    positions = track(to_video(frames[:, : task.seen_steps], color), task)
+    kept = positions.isfinite().all((1, 2, 3))
+    pairs = [
+        (a, b[:, matching(a.numpy(), b.numpy())])
+        for a, b in zip(positions[kept], truth[kept, : task.seen_steps], strict=True)
+    ]
+    if len(pairs) < FEWEST:
+        return {"kept": kept.double().mean().item(), "rms": math.nan, "learned": {}}
+    positions, truth = (torch.stack(part) for part in zip(*pairs, strict=True))
+    error = positions - truth - (positions - truth).mean((0, 1))
+    learned = _constants(positions, task) if task.truth else {}
+    return {"kept": kept.double().mean().item(), "rms": error.square().mean().sqrt().item(), "learned": learned}
 
 
-def tracker_table(improved: pd.DataFrame) -> Markdown:
-    """What the plain tracker measures in colour and in grey, beside the recipe ``improved`` (median over seeds)."""
-    ours, rows = constants_of(improved).groupby(["task", "name"])["error"].median(), []
-    for task, kinds in benchmark("tracker")["result"].items():
-        for kind, found in kinds.items():
-            rows += [
-                {
-                    "task": TASKS[task].title, "videos": _SAID.get(kind, kind),
-                    "tracked without a loss": f"{100 * found['kept']:.0f} %",
-                    "position error": "" if found["rms"] is None else f"{found['rms']:.2g} px", "": f"${name}$",
-                    "tracker": _percent(found["learned"].get(name, math.nan) / true - 1),
-                    "`improved`, in colour": _percent(ours[task, name]),
-                }
-                for name, true in TASKS[task].truth.items()
-            ]  # fmt: skip
-    return rows_table(rows)
-
-
-def tracker_errors(*tasks: str, kinds: Sequence[str] = ("color", "grey")) -> float:
-    """The largest relative error of a constant that the plain tracker makes on these tasks and kinds of videos."""
-    found = benchmark("tracker")["result"]
-    pairs = [(found[task][kind]["learned"], TASKS[task].truth) for task in tasks for kind in kinds]
-    return max(abs(learned[name] / true - 1) for learned, truth in pairs for name, true in truth.items())
-
-
-def noise_errors(task: str) -> pd.DataFrame:
-    """Errors in percent of constants learned from seen, true and noisy positions: columns positions, name, percent."""
-    found, truth = benchmark("noise")["result"][task], TASKS[task].truth
-    each = {kind: values if isinstance(values, list) else [values] for kind, values in found["learned"].items()}
-    return pd.DataFrame([
-        {"positions": kind, "name": name, "percent": 100 * (learned[name] / true - 1)}
-        for kind, runs in each.items() for learned in runs for name, true in truth.items()
-    ])  # fmt: skip
-
-
-def noise_table(task: str) -> Markdown:
-    """The same for people to read."""
-    rms = f"{benchmark('noise')['result'][task]['rms']:.3f} px"
-    said = {
-        "seen": f"as the model sees them ({rms} off)",
-        "true": "true",
-        "noise": f"true, with independent noise of {rms}",
-    }
-    return rows_table([
-        {"positions": said[kind], "": f"${name}$", "errors in %": ", ".join(f"{x:+.3f}" for x in part["percent"])}
-        for (kind, name), part in noise_errors(task).groupby(["positions", "name"], sort=False)
-    ])  # fmt: skip
-
-
-def _percent(error: float) -> str:
-    return "not measured" if math.isnan(error) else f"{100 * error:+.2f} %"
+def _constants(positions: Tensor, task: Task) -> dict[str, float]:
+    """Least squares on positions (N, T, K, 2): first one frame ahead, from 1; then whole paths with fitted states."""
+    velocity = (positions[:, 2] - positions[:, 0]) / (2 * task.dt)
+    start = constants_given((positions[:, 1], velocity), positions[:, 2:3], task.physics(5))
+    return {name: each.value for name, each in estimate(positions, task, start).items()}
