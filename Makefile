@@ -1,4 +1,4 @@
-# make run | report | lab | measure | control | test | clips | data | sweep | sweep-extra | study | bench | weights | clean.
+# make run | report | lab | measure | control | test | clips | data | sweep | study | bench | weights | clean.
 # No target deletes data or runs, but "make run" replaces its own last run of the same task.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 
-.PHONY: report run measure clips control data test lint lab bench study sweep sweep-extra weights results clean
+.PHONY: report run measure clips control data test lint lab bench study sweep weights results clean
 .DELETE_ON_ERROR:
 
 # The report, made of the committed results and weights. One page of it: .venv/bin/python -m pig_core page paper
@@ -66,15 +66,8 @@ sweep: $(INSTALLED)
 	$(SWEEP)
 	$(MAKE) results
 
-# The report's question about coordinates: the authors' placement (with positions refined through the decoder, so that it
-# has a say in them), and the same refinement with the exact placement.
-sweep-extra: $(INSTALLED)
-	$(SWEEP) --config tasks=spring_color,spring_color_half,mnist_spring_color,3bp_color seeds=0,1,2 \
-		options=coordinates=released,refine_steps=4 results=reports/results/released
-	$(SWEEP) --config tasks=spring_color,spring_color_half,3bp_color seeds=0 options=refine_steps=4 results=reports/results/refined
-
 # One comparison of pig_lab/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 6 hours).
-STUDY ?= $(shell sed -n 's/^    "\([^"]*\)": [A-Za-z_]*($$\|^    "\([^"]*\)": _truths.*/\1\2/p' pig_lab/studies/studies.py)
+STUDY ?= $(shell $(BIN)/python -c "from pig_lab.studies.studies import STUDIES; print(*STUDIES)")
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 

@@ -1,24 +1,18 @@
-"""Tables of the comparisons, from results made by hand: what is counted, what is the worst, what is not finite."""
+"""Comparisons, trackers and benchmarks, on results made by hand and on simulated videos."""
 
 import json
 import math
+import re
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from pig_core.tasks import TASKS
-from pig_lab.estimate import Estimate
-from pig_lab.report.results import curves_of, load_results
-from pig_lab.studies import tables
-from pig_lab.studies.measures import (
-    errors_by_place,
-    parameter_counts,
-    predicted_frames,
-    steps_to_discovery,
-    trivial_row,
-)  # fmt: skip
+from pig_lab.report.results import benchmark, found_at
+from pig_lab.report.tables import share
+from pig_lab.studies import bench, robustness
+from pig_lab.studies.ablations import errors_by_place, summary
 
 SPRING = TASKS["spring_color"]
 
@@ -27,62 +21,27 @@ def result(seed=0, recons=0.1, pred=0.2, k=0.01, **others):
     return {
         "task": "spring_color", "recipe": "improved", "seed": seed, "discovered": recons < 1.5, "predicted": pred < 3,
         "recons_loss": recons, "pred_loss": pred, "extrap_loss": pred, "error": {"k": k}, "truth": {"k": 4.0},
-        "learned": {"k": 4 * (1 + k)}, "train_sequences": 5000, "variant": "change", **others,
+        "learned": {"k": 4 * (1 + k)}, "variant": "change", **others,
     }  # fmt: skip
 
 
-def cells_of(line):
-    return [cell.strip() for cell in line.strip("|").split("|")]
+def test_steps_to_discovery_are_counted_over_all_stages():
+    locality = [{"stage": "locality", "step": step, "spread": 3.0} for step in (0, 59)]
+    decoder = [{"stage": "decoder", "step": step, "recons_loss": loss} for step, loss in ((0, 90.0), (20, 1.4))]
+    assert found_at([*locality, *decoder]) == 60 + 21
+    assert found_at([*locality, decoder[0], {"stage": "decoder", "step": 99, "recons_loss": None}]) is None  # diverged
 
 
-@pytest.fixture
-def curves(tmp_path):
-    """Writes the curves of a run; returns the run."""
-
-    def write(points, **about):
-        run = pd.Series(result(**about, folder=tmp_path))
-        path = tmp_path / "curves" / f"spring_color-improved-s{run.seed}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps([{"stage": stage, "step": step, **losses} for stage, step, losses in points]))
-        return run
-
-    return write
+def test_a_variant_is_its_worst_seed_and_what_diverged_is_worst():
+    good, bad = result(found_at=10.0), result(seed=1, recons=9.0, pred=math.nan, k=math.nan, found_at=math.nan)
+    [row] = summary(pd.DataFrame([good, bad])).to_dict("records")
+    assert (row["found"], row["predict"], row["seeds"], row["steps to discovery"]) == (1, 1, 2, 10)
+    assert (row["k, worst error"], row["recons"], row["pred"]) == (math.inf, pytest.approx(4.55), math.inf)
 
 
-def test_steps_to_discovery_are_counted_over_all_stages(curves):
-    locality = [("locality", 0, {"spread": 30.0}), ("locality", 59, {"spread": 2.0})]
-    run = curves([*locality, ("decoder", 0, {"recons_loss": 90.0}), ("decoder", 20, {"recons_loss": 1.4})])
-    assert steps_to_discovery(curves_of(run)) == 60 + 21
-    run = curves([("joint", 0, {"recons_loss": 90.0}), ("joint", 99, {"recons_loss": None})])  # diverged
-    assert math.isnan(steps_to_discovery(curves_of(run)))
-
-
-def test_a_variant_is_its_worst_seed_and_what_diverged_is_worst(curves):
-    good = curves([("decoder", 9, {"recons_loss": 1.0})])
-    bad = curves([("decoder", 19, {"recons_loss": 9.0})], seed=1, recons=9.0, pred=math.nan, k=math.nan)
-    head, _, line = tables.variants_table(pd.DataFrame([good, bad])).data.splitlines()
-    assert cells_of(head)[4] == "k, worst seed"
-    assert cells_of(line) == ["`change`", "1 / 2", "1 / 2", "10 (1 of 2)", "inf %", "4.5", "inf", "inf"]
-
-
-def test_the_spread_table_says_whether_two_deviations_cover_the_truth():
-    estimates = {"spring_color": {"k": Estimate(3.99, 0.001, 0.004), "l": Estimate(6.001, 0.001, 0.0004)}}
-    both = {"truth": {"k": 4.0, "l": 6.0}, "error": {"k": 0.0, "l": 0.0}}
-    runs = pd.DataFrame([
-        result(seed, learned={"k": 3.99 + 0.01 * seed, "l": 6.0}, **both) for seed in range(3)
-    ])  # fmt: skip
-    table = tables.spread_table([SPRING], estimates, {"spring_color": {"k": 3.9925, "l": 5.9988}}, runs)
-    k, l = map(cells_of, table.data.splitlines()[2:])  # noqa: E741
-    assert k[7:] == ["no / yes", "4.0000", "0.0100", "yes / yes"]
-    assert l[7:] == ["yes / no", "6.0000", "0.0000", "yes / no"]
-
-
-def test_data_efficiency_lists_every_number_of_videos_and_all():
-    runs = pd.DataFrame([result(k=0.5, variant="1"), result(k=-0.02, variant="10"), result(variant="all")])
-    head, _, *rows = map(cells_of, tables.efficiency_table(runs, [SPRING]).data.splitlines())
-    assert [row[1] for row in rows] == ["1", "10", "all"]
-    assert head[3] == "k, worst seed"
-    assert [row[3] for row in rows[:2]] == ["50 %", "2 %"]
+def test_a_share_has_wilsons_interval():
+    assert share(pd.Series([True, True, True, False, False])) == "3 of 5 (23 to 88 %)"
+    assert share(pd.Series([], dtype=bool)) == "no run"
 
 
 def test_errors_are_told_apart_by_where_the_discs_are():
@@ -95,26 +54,48 @@ def test_errors_are_told_apart_by_where_the_discs_are():
     assert errors_by_place(images, truth) == (pytest.approx(2.0), pytest.approx(0.5))
 
 
-def test_the_table_of_places_compares_predictions_with_the_right_frames():
-    about = TASKS["spring_color_half"]
-    video = np.random.default_rng(0).integers(0, 256, (2, about.test_length, 32, 32, 3), np.uint8)
-    video[:, ::2, :, 16:] = 0
-    perfect = {"input": video, "prediction": video[:, about.input_steps :]}
-    header, _, *lines = tables.place_table(predicted_frames(about, {"perfect": perfect})).data.splitlines()
-    assert "2 videos" in header
-    assert cells_of(lines[0]) == ["perfect", "0", "0"]
-    seen, beyond = (float(cell) for cell in cells_of(lines[1])[1:])
-    assert beyond == pytest.approx(2 * seen, rel=0.1)
+@pytest.mark.parametrize("color", [True, False])
+def test_the_plain_tracker_measures_discs_on_black(color):
+    found = robustness.measure(SPRING, color, 30)
+    assert found["kept"] > 0.8
+    assert found["rms"] < 0.1
+    assert found["learned"]["k"] == pytest.approx(4.0, rel=0.01)
+    assert found["learned"]["l"] == pytest.approx(6.0, rel=0.005)
 
 
-def test_trivial_guesses_stand_beside_the_models():
-    errors = [1.0] * SPRING.pred_steps + [3.0] * (SPRING.test_length - SPRING.input_steps - SPRING.pred_steps)
-    run = {**load_results().iloc[0], "task": "spring_color", "config": {}, "variant": "ours"}
-    runs = pd.DataFrame([run])
-    models = pd.concat([runs, pd.DataFrame([trivial_row(SPRING, "mean frame", errors)])])
-    lines = tables.models_table(models, [SPRING], parameter_counts(runs)).data.splitlines()[2:]
-    assert cells_of(lines[1]) == ["spring", "mean frame", "", "", "", "", "1", "3", "", ""]
-    assert "2 threads" in lines[0]
-    ours, guess = tables.last_frame_table(models).data.splitlines()[2:]
-    assert cells_of(ours)[:2] == ["ours", "1"]
-    assert cells_of(guess) == ["mean frame", "", "1", "3", "3", "", ""]
+def test_the_plain_tracker_says_where_it_is_lost():
+    found = robustness.measure(TASKS["mnist_spring_color"], False, 10)
+    assert (found["kept"], found["learned"]) == (0.0, {})
+
+
+@pytest.mark.parametrize("how", ["plain", "bfloat16"])
+def test_one_measurement_of_a_step(how):
+    times = bench.elsewhere("spring_color", how, 2, batch=2, n_objects=3)
+    assert SPRING.n_objects == 2
+    assert times["n"] == 2
+    assert 0 < times["min"] <= times["median"] <= times["max"]
+
+
+def test_an_unknown_part_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["stepp"])
+    assert "there is no part stepp; allowed: step, " in capsys.readouterr().err
+
+
+def test_a_part_replaces_its_row_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "results_folder", lambda: tmp_path)
+    monkeypatch.setitem(bench.PARTS, "data", lambda: {"seconds": 1.0})
+    for row in ({"part": "step", "result": 1}, {"part": "data", "result": 2}):
+        bench.write_row(row)
+    bench.PARTS["data"].__doc__ = "All data files."
+    bench.main(["data"])
+    first, second = map(json.loads, (tmp_path / "benchmarks.jsonl").read_text().splitlines())
+    assert (first["part"], first["result"], second) == ("data", {"seconds": 1.0}, {"part": "step", "result": 1})
+
+
+@pytest.mark.parametrize("part", [*bench.PARTS, "noise", "late", "linear", "vectors"])
+def test_committed_benchmarks_say_where_they_were_measured(part):
+    about = benchmark(part)
+    assert re.fullmatch(r"[0-9a-f]{40}", about["commit"]), "made from a checkout with changes"
+    assert about["device"]
+    assert about["result"]

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from pig_lab.studies.control_claims import DIFFERS, OPEN, REPRODUCED, fewer
 
 from pig_core.__main__ import main
 from pig_core.system import ConfigError, RunError
@@ -22,7 +23,6 @@ from pig_lab.control.live import Cockpit
 from pig_lab.control.measures import true_model
 from pig_lab.control.pendulum import PENDULUM
 from pig_lab.control.planner import Planner
-from pig_lab.studies.control_claims import DIFFERS, OPEN, REPRODUCED, fewer
 
 from .conftest import figures_in
 from .test_notebooks import ROOT, papermill, read

@@ -11,6 +11,7 @@ from pig_core.system import results_folder
 from pig_core.tasks import TASKS
 
 from .clips import CLOSE, constants_of_clips
+from .results import load_results
 from .tables import table
 
 WITHIN = {"toss": 3.0, "slope": 3.0}  # percent asked of a constant; of the other kinds 1
@@ -102,6 +103,6 @@ def simulated_table(found: pd.DataFrame) -> Markdown:
 
 
 def _trained(task: str, name: str) -> str:
-    files = sorted((results_folder() / "datapoints" / "1").glob(f"{task}-improved-s*.json"))
-    errors = [100 * json.loads(path.read_text())["parameter_error"][name] for path in files]
+    runs = load_results("datapoints").query("variant == '1' and task == @task")
+    errors = [100 * error[name] for error in runs["error"]]
     return ", ".join(f"{error:+.2g}" for error in errors) or "not run"

@@ -195,15 +195,14 @@ def outcomes() -> dict[tuple[str, str], dict[str, float]]:
     for study, runs in (("sweep", sweep), ("full", full)):
         for run in runs.to_dict("records"):
             numbers = {"outside": run["outside"], **run["learned"]}
-            label, seed, of_seed = run["variant"], f"s{run['seed']}", f"seed {run['seed']}"
+            label, seed = run["variant"], f"s{run['seed']}"
             if study == "full":
                 found |= {(question, label): numbers for question in ("two_by_two", "training_signal")}
                 found[label.removesuffix("_loss"), seed] = numbers
             else:
                 size = run["config"]["batch_size"]
-                found["screening", f"{run['task']}, batch {size}, {seed.replace('s', 'seed ')}, 25,000 updates"] = (
-                    numbers
-                )
+                name = f"{run['task']}, batch {size}, seed {run['seed']}, 25,000 updates"
+                found["screening", name] = numbers
                 if (size, run["seed"]) == (20, 0):
                     found["tasks", run["task"]] = numbers
     for row in again.reset_index().to_dict("records"):
