@@ -1,4 +1,4 @@
-"""Error bars of physical parameters: they are as large as the scatter of estimates really is."""
+"""Constants from positions alone: error bars as large as the scatter of estimates, and the best possible values."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from pig_core.data import simulate
 from pig_core.state import path_through
 from pig_core.tasks import TASKS
-from pig_lab.estimate import estimate
+from pig_lab.estimate import best_possible, estimate
 from pig_lab.trained import open_task
 
 NOISE = 0.05  # pixels
@@ -63,3 +63,13 @@ def test_a_published_model_measures_within_its_bars_and_the_bias_of_its_substeps
     assert found["l"].value == pytest.approx(6, rel=2e-3)
     assert found["k"].value == pytest.approx(4, rel=5e-3)
     assert 0 < found["k"].laplace < 0.01
+
+
+def test_fewer_substeps_than_the_simulation_shift_the_best_k():
+    best = best_possible(TASKS["spring_color"], n=60)
+    assert best["k"] == pytest.approx(3.992, abs=0.001)  # the prototype's fit, made before this code existed
+    assert best["l"] == pytest.approx(6.0, abs=0.003)
+
+
+def test_with_the_simulations_own_substeps_the_fit_is_the_truth():
+    assert best_possible(TASKS["3bp_color"], substeps=10, n=30)["g"] == pytest.approx(60.0, abs=0.01)
