@@ -71,7 +71,7 @@ STUDY ?= $(shell $(BIN)/python -c "from pig_lab.studies.studies import STUDIES; 
 study: $(INSTALLED)
 	failed=0; for name in $(STUDY); do $(SWEEP) --config study=$$name threads=1 || failed=1; done; exit $$failed
 
-# What everything costs on this machine, for the report; nothing else should run meanwhile (about 20 minutes).
+# What everything costs on this machine, for the report; nothing else should run meanwhile (about 10 minutes).
 bench: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pig_core bench
 

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from pig_core.evaluate import to_picture
 from pig_core.system import RunError, replacing
-from pig_core.tasks import RECONS_THRESHOLD, TASKS
+from pig_core.tasks import TASKS
 from pig_lab.images import panels
 
 from ..trained import Trained, open_task
-from .results import constants_of, coordinate_scale, load_curves, per_frame
-from .style import LOSS_LABEL, PALETTE
+from .results import constants_of, coordinate_scale, per_frame
+from .style import PALETTE
 
 _DOTS = {"size": 6, "alpha": 0.8}  # a swarm moves dots aside until each can be seen
 
@@ -43,31 +43,6 @@ def write_wall(path: Path) -> None:
         imageio.imwrite(temporary, frames, duration=150, loop=0)
 
 
-def parameters(results: pd.DataFrame) -> Figure:
-    """Error of every physical parameter of every seed, in percent."""
-    shown = constants_of(results)
-    shown = shown.assign(percent=100 * shown["error"], row=titles(shown) + ": " + shown["name"])
-    figure, ax = plt.subplots(figsize=(8, 0.55 * shown["row"].nunique() + 1.2))
-    ax.axvline(0, color="0.4", lw=1)
-    ax.axvspan(-0.5, 0.5, color="0.93", zorder=0)
-    sns.swarmplot(shown, x="percent", y="row", color=PALETTE[0], ax=ax, **_DOTS)
-    ax.set(xlabel="learned against true value, error in % (a dot is a seed; shaded: within 0.5 %)", ylabel="")
-    ax.grid(True)
-    return figure
-
-
-def learning(results: pd.DataFrame) -> Figure:
-    """Reconstruction loss against seconds of training, a line per seed, a panel per task."""
-    curves = load_curves().merge(results[["task", "recipe", "seed"]])
-    figure = _panels(results, curves, "seconds", "recons_loss", sharey=True)
-    for ax in figure.axes:
-        ax.axhline(RECONS_THRESHOLD, color="0.4", ls=":", label="_threshold")
-        ax.set(yscale="log")
-    figure.axes[-1].legend()
-    figure.axes[0].set_ylabel(LOSS_LABEL)
-    return figure
-
-
 def decay(results: pd.DataFrame, key: str, label: str) -> Figure:
     """A per-frame measure over the predicted frames, a line per seed, a panel per task."""
     figure = _panels(results, per_frame(results, key), "frame", "value")
@@ -80,10 +55,10 @@ def decay(results: pd.DataFrame, key: str, label: str) -> Figure:
     return figure
 
 
-def _panels(results: pd.DataFrame, data: pd.DataFrame, x: str, y: str, sharey: bool = False) -> Figure:
+def _panels(results: pd.DataFrame, data: pd.DataFrame, x: str, y: str) -> Figure:
     """A line per seed in a panel for each task of ``results``."""
     tasks = results["task"].unique()
-    figure, axes = plt.subplots(1, len(tasks), figsize=(max(2.5 * len(tasks), 4.5), 2.8), sharey=sharey, squeeze=False)
+    figure, axes = plt.subplots(1, len(tasks), figsize=(max(2.5 * len(tasks), 4.5), 2.8), squeeze=False)
     for ax, name in zip(axes[0], tasks, strict=True):
         for color, (seed, line) in zip(
             PALETTE, data[data["task"] == name].dropna(subset=y).groupby("seed"), strict=False

@@ -136,11 +136,12 @@ def _null_to_nan(value: object) -> object:
     return math.nan if value is None else value
 
 
-def _nan_to_null(value: object) -> object:
+def nan_to_null(value: object) -> object:
+    """A value without NaN and infinity, to be written as JSON."""
     if isinstance(value, dict):
-        return {name: _nan_to_null(part) for name, part in value.items()}
+        return {name: nan_to_null(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_nan_to_null(part) for part in value]
+        return [nan_to_null(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -219,7 +220,7 @@ def _write(path: Path, row: dict[str, object]) -> None:
         each["seed"],
     ))  # fmt: skip
     with replacing(path) as temporary:
-        lines = (json.dumps(_nan_to_null(each), separators=(",", ":"), ensure_ascii=False) for each in rows)
+        lines = (json.dumps(nan_to_null(each), separators=(",", ":"), ensure_ascii=False) for each in rows)
         temporary.write_text("".join(f"{line}\n" for line in lines))
 
 

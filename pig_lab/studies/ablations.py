@@ -70,24 +70,15 @@ def trivial_predictors(task: Task, n: int = 100) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def predicted_frames(folder_images: Mapping[str, Mapping[str, np.ndarray]], task: Task) -> dict[str, Tensor]:
-    """The frames after the input frames, (n, T-L, C, S, S) in [0, 1]: "truth", and each variant's prediction.
-
-    Args:
-        folder_images: variant -> "input" and "prediction" of a run, on the same test videos.
-    """
-    truth = to_video(torch.from_numpy(next(iter(folder_images.values()))["input"]))[:, task.input_steps :]
-    return {
-        "truth": truth,
-        **{name: to_video(torch.from_numpy(arrays["prediction"])) for name, arrays in folder_images.items()},
-    }
-
-
 def decoders_frames() -> dict[str, Tensor]:
-    """:func:`predicted_frames` of the study "decoder": variants "network" and "placed", the first test videos."""
+    """Frames after the input frames of the first test videos, (n, T-L, C, S, S) in [0, 1], of the study "decoder".
+
+    "truth", and the predictions of the variants "network" and "placed".
+    """
     task = TASKS["spring_color_half"]
-    run = f"{task.name}-improved-s0"
-    return predicted_frames({name: load_images(f"decoder/{name}/{run}") for name in ("network", "placed")}, task)
+    arrays = {name: load_images(f"decoder/{name}/{task.name}-improved-s0") for name in ("network", "placed")}
+    truth = to_video(torch.from_numpy(arrays["placed"]["input"]))[:, task.input_steps :]
+    return {"truth": truth, **{name: to_video(torch.from_numpy(each["prediction"])) for name, each in arrays.items()}}
 
 
 def errors_by_place(images: Tensor, truth: Tensor) -> tuple[float, float]:
@@ -182,7 +173,7 @@ def other_half(images: Mapping[str, Tensor]) -> Figure:
     Of the videos given it is the one in which discs are in the other half for the longest time.
 
     Args:
-        images: result of :func:`predicted_frames`, of the task ``spring_color_half``.
+        images: result of :func:`decoders_frames`.
     """
     task = TASKS["spring_color_half"]
     middle, times = task.image_size // 2, evenly(task.input_steps, task.test_length, 9)

@@ -1,9 +1,9 @@
-"""What everything costs, measured on one machine: ``make bench``; some parts: ``python -m pig_core bench step data``.
+"""Run times on one machine: ``make bench``; some parts: ``python -m pig_core bench step data``.
 
-Steps are repeated in processes of their own: median, smallest and largest. Each part is a
-row of ``reports/results/benchmarks.jsonl``. Nothing here is a test: times depend on the machine, only ratios within one
-row carry over to another one. The part ``tracker`` is an experiment and runs only if it is named; ``noise``, ``late``,
-``linear`` and ``vectors`` ran once, with the programs at the commit in their rows.
+Steps are repeated in processes of their own: median, smallest and largest. Each part is a row of
+``reports/results/benchmarks.jsonl``. Nothing here is a test: times depend on the machine, only ratios within one row
+carry over to another one. The part ``tracker`` is an experiment and runs only if it is named. Rows without a part here
+(``noise``, ``late``, ``linear``, ``vectors``, ...) were measured once, by programs at the commit that they name.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,31 +29,16 @@ from torch import Tensor
 
 from pig_core.build import build_model
 from pig_core.config import make_config
-from pig_core.data import make_all
 from pig_core.encoder import BACKGROUND_LOGIT
 from pig_core.model import PAIG, video_losses
-from pig_core.system import (
-    commit,
-    keep_freed_memory,
-    project_root,
-    provenance,
-    replacing,
-    results_folder,
-)
+from pig_core.system import commit, keep_freed_memory, project_root, provenance, replacing, results_folder
 from pig_core.tasks import TASKS
 
-from ..report.results import BENCHMARKS
+from ..report.results import BENCHMARKS, nan_to_null
 from .robustness import measure
 
 STEPS = {"spring_color": 5, "3bp_color": 3, "mnist_spring_color": 2}  # repetitions
 BATCH = 100  # sequences, as in the paper
-# Growth: one quantity at a time, starting from spring_color with a batch of 20; quantity -> size -> what is changed.
-GROWTH = {
-    "batch": {n: {"batch": n} for n in (5, 10, 20, 50, 100)},
-    "frames": {n: {"pred_steps": n - TASKS["spring_color"].input_steps} for n in (8, 10, 14, 22, 38)},
-    "objects": {n: {"n_objects": n} for n in (2, 3, 4, 6, 8)},
-    "image size": {n: {"image_size": n} for n in (16, 32, 48, 64, 96)},
-}
 
 
 class PlainPAIG:
@@ -115,20 +100,14 @@ class PlainPAIG:
 
 
 def seconds_of(action: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Seconds that an action takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
-def run_python(*arguments: str, **environment: str) -> None:
-    """A fresh interpreter that has to succeed."""
-    command, environment = [sys.executable, *arguments], {**os.environ, **environment}
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
 def spread(action: Callable[[], object], n: int) -> dict[str, float]:
-    """What is kept of the seconds of an action that is repeated."""
+    """Median, smallest and largest seconds of n timings."""
     seconds = [seconds_of(action) for _ in range(n)]
     return {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds), "n": n}
 
@@ -178,29 +157,6 @@ def step() -> dict:
     }
 
 
-def growth() -> dict:
-    """How the step of the recipe ``paper`` grows with the size of what it is given."""
-    return {
-        quantity: {n: elsewhere("spring_color", "float32", 3, **{"batch": 20, **change}) for n, change in sizes.items()}
-        for quantity, sizes in GROWTH.items()
-    }
-
-
-def seeds() -> dict:
-    """Two seeds of spring_color: one after the other on all cores, and side by side on one core each."""
-    make_all(["spring_color"])  # both runs find their data there
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as both:
-
-        def run(seed: int, threads: int) -> None:
-            options = ("--seed", str(seed), "--save_dir", f"{folder}/{threads}-{seed}")
-            run_python("-m", "pig_core", *options, OMP_NUM_THREADS=str(threads))
-
-        return {
-            "one after the other": seconds_of(lambda: [run(seed, os.cpu_count()) for seed in (0, 1)]),
-            "side by side": seconds_of(lambda: list(both.map(run, (0, 1), (1, 1)))),
-        }
-
-
 def data() -> dict:
     """All data files of all tasks on all cores: seconds, and the most memory that all processes had together, GB."""
     with tempfile.TemporaryDirectory() as folder:
@@ -226,14 +182,8 @@ def _memory(process: psutil.Process) -> int:
     return total
 
 
-def imports() -> dict:
-    """Importing the package, and everything that a run needs."""
-    modules = ("pig_core", "pig_core.run")
-    return {module: spread(partial(run_python, "-c", f"import {module}"), 5) for module in modules}
-
-
 def tracker() -> dict:
-    """What a plain tracker measures in 100 fresh videos: colour or grey threshold, centre of mass, least squares."""
+    """Constants that a plain tracker measures in 100 fresh videos, in colour and in grey."""
     torch.set_num_threads(1)
     kinds = {"color": True, "grey": False}
     return {name: {kind: measure(task, color) for kind, color in kinds.items()} for name, task in TASKS.items()}
@@ -245,7 +195,7 @@ def report() -> dict:
     return {"seconds": seconds_of(make)}
 
 
-COSTS = {part.__name__: part for part in (step, growth, seeds, data, imports, report)}
+COSTS = {part.__name__: part for part in (step, data, report)}
 PARTS = COSTS | {"tracker": tracker}
 
 
@@ -271,6 +221,6 @@ def write_row(row: dict[str, object]) -> None:
     path = results_folder() / BENCHMARKS
     lines = path.read_text().splitlines() if path.is_file() else []
     lines = [line for line in lines if json.loads(line)["part"] != row["part"]]
-    lines.append(json.dumps(row, separators=(",", ":"), ensure_ascii=False))
+    lines.append(json.dumps(nan_to_null(row), separators=(",", ":"), ensure_ascii=False))
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in sorted(lines)))
