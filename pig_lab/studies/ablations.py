@@ -132,7 +132,7 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task], measures: Sequence[str] =
         "palette": {**dict(zip(names, PALETTE, strict=False)), **dict.fromkeys(guesses, "0.4")},
         "dashes": {**dict(zip(names, _STYLES, strict=False)), **dict(zip(guesses, [(1, 1.6), (4, 1.6)], strict=False))},
     }
-    size = (3.5 * len(tasks) + 0.5, 2.4 * len(measures) + 0.8)
+    size = (max(3.5 * len(tasks) + 0.5, 8), 2.4 * len(measures) + 0.8)
     figure, axes = plt.subplots(len(measures), len(tasks), figsize=size, squeeze=False, sharex="col")
     drawn = {}  # not every model is there for every task
     for column, task in zip(axes.T, tasks, strict=True):
@@ -150,7 +150,7 @@ def decay(models: pd.DataFrame, tasks: Sequence[Task], measures: Sequence[str] =
             label = MEASURES[measure] if ax in axes[:, 0] else ""
             ax.set(yscale="linear" if measure == "ssim_per_step" else "log", ylabel=label)
         column[0].set_title(task.title)
-    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=4)
+    figure.legend(drawn.values(), drawn.keys(), loc="outside lower center", ncols=3)
     return figure
 
 

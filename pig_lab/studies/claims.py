@@ -95,7 +95,7 @@ def _objects(paper: pd.DataFrame, improved: pd.DataFrame) -> Claim:
     counts = [f"{TASKS[task].title} {len(successes(each))} of {len(each)}"
               for task, each in ((task, of_task(paper, task)) for task in TASKS) if len(each)]  # fmt: skip
     good = paper["discovered"] & paper["predicted"]
-    text = f"runs that find and predict: {', '.join(counts)}; `improved` {len(successes(improved))} of {len(improved)}"
+    text = f"runs that find and predict: {', '.join(counts)}; improved {len(successes(improved))} of {len(improved)}"
     note = "all tasks; the code's notes say that it depends on the seed"
     return Claim.counted("finds the objects and predicts", note, text, "paper", list(good), "paper")
 
@@ -240,5 +240,5 @@ def forest(runs: pd.DataFrame) -> Figure:
         "recipe improved": {"marker": "o", "color": PALETTE[0]},
     }  # fmt: skip
     handles = [Line2D([], [], ls="", label=label, **look) for label, look in legend.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=5)
     return figure

@@ -179,7 +179,7 @@ def source(study: str) -> str:
     """How to run a study, and where the runs in its table come from: a line of Markdown."""
     runs = load_results(study)
     commits, devices = (", ".join(sorted(set(values))) for values in (runs["commit"].str[:8], runs["device"]))
-    return f"<small>{len(runs)} runs, `make study STUDY={study}`; commit {commits}; on {devices}.</small>"
+    return f"<small>{len(runs)} runs (make study STUDY={study}); commit {commits}; on {devices}.</small>"
 
 
 def keep(
