@@ -8,13 +8,18 @@ import pytest
 import torch
 
 from pig_core.build import build_model
+from pig_core.config import Config
 from pig_core.data import simulate
 from pig_core.decoder import PLACEMENTS, TemplateDecoder
 from pig_core.encoder import mass_moments
+from pig_core.stages import joint_stage
+from pig_core.system import fields_of
 from pig_core.tasks import TASKS
-from pig_lab.report.results import load_results
+from pig_lab.report.results import load_curves, load_results
 from pig_lab.studies import claims, paper
 from pig_lab.trained import Trained
+
+from .conftest import load
 
 SIZE, SPRING = 32, TASKS["spring_color"]
 PLACES = torch.tensor([[4.0, -2.0], [-3.0, 1.0]])  # of the objects in their templates, pixels of the image
@@ -118,6 +123,20 @@ def test_a_run_that_finds_but_does_not_predict_is_explained_by_its_reference_poi
     assert {name: value for name, (value, _) in found["centred"].items()} == pytest.approx(SPRING.truth, rel=3e-3)
     assert found["fitted"]["k"][1] > 20 * found["centred"]["k"][1]
     assert "with_network" not in found
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_a_full_run_begins_as_a_run_of_today(seed, data_dir):
+    """The first losses of the committed curve, by today's code on data simulated today; seed 0 is in bfloat16."""
+    key = "task == 'spring_color' and variant == 'batch 20' and seed == @seed"
+    run, first = load_results().query(key).iloc[0], load_curves().query(key).iloc[0]
+    known = {name: value for name, value in run.config.items() if name in fields_of(Config)}
+    config = Config(**known | {"data_dir": str(data_dir / "whole"), "simulate": True})
+    frames = load(config, "train", SPRING.train_length).frames
+    found = joint_stage(build_model(config), config, frames).losses(0)
+    for name in ("recons_loss", "pred_loss"):
+        close = 1e-3 if config.unet_precision == "bfloat16" else 1e-4
+        assert found[name].item() == pytest.approx(first[name], rel=close)
 
 
 def verdict_of(runs, start):
