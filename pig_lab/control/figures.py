@@ -60,13 +60,12 @@ def fans(episodes: Mapping[str, np.ndarray]) -> Figure:
 
 
 def angles_over_time(episodes: Mapping[str, np.ndarray]) -> Figure:
-    """The true angle of the three episodes, degrees from upright."""
+    """The true angle of the three episodes, degrees from upright, continuous through 180."""
     figure, ax = plt.subplots(figsize=(7, 2.6))
     for name, label in {"pixels": "from pixels", "true": "true model and state", "random": "random torques"}.items():
-        angle = np.degrees(np.mod(episodes[f"{name}_angle"] + np.pi, 2 * np.pi) - np.pi)
-        jumps = np.abs(np.diff(angle, prepend=angle[:1])) > 180  # once around: no line across the figure
-        ax.plot(DT * np.arange(len(angle)), np.where(jumps, np.nan, angle), label=label)
-    ax.set(xlabel="seconds", ylabel="degrees from upright", yticks=range(-180, 181, 90))
+        angle = np.degrees(np.unwrap(episodes[f"{name}_angle"]))
+        ax.plot(DT * np.arange(len(angle)), angle, label=label)
+    ax.set(xlabel="seconds", ylabel="degrees from upright", yticks=range(0, 271, 90))
     ax.legend()
     return figure
 
@@ -124,7 +123,7 @@ def goals_figure(results: Sequence[dict]) -> Figure | Markdown:
             held = [rows[names[x]][f"held_{who}"] / rows[names[x]]["resets"] for x in places]
             for ax, values in zip(axes, (off, held), strict=True):
                 ax.scatter(places, values, alpha=0.7, **look)
-    axes[0].axhline(HELD_DEGREES, color="C3", lw=1)
+    axes[0].axhline(HELD_DEGREES, color="red", lw=1)
     axes[0].set(yscale="log", ylabel="degrees off, last 50 frames")
     axes[1].set(ylabel="episodes that hold the goal", ylim=(-0.05, 1.05))
     for ax in axes:
