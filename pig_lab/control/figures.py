@@ -66,7 +66,7 @@ def angles_over_time(episodes: Mapping[str, np.ndarray]) -> Figure:
         angle = np.degrees(np.unwrap(episodes[f"{name}_angle"]))
         ax.plot(DT * np.arange(len(angle)), angle, label=label)
     ax.set(xlabel="seconds", ylabel="degrees from upright", yticks=range(0, 271, 90))
-    ax.legend()
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

@@ -62,7 +62,7 @@ def claims(runs: pd.DataFrame) -> list[Claim]:
         _objects(paper, improved),
         *(_constants(task, quoted, of_task(paper, task), of_task(improved, task))
           for task, quoted in PAPER_VALUES.items()),
-        _prediction(paper), _other_half(paper), _signal(paper), _few_videos(), *_control(load()),
+        _prediction(paper), _other_half(paper), _signal(paper), _few_videos(), *control_claims(load()),
     ]  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _few_videos() -> Claim:
                  verdict, "ablations")  # fmt: skip
 
 
-def _control(trained: list[dict]) -> list[Claim]:
+def control_claims(trained: list[dict]) -> list[Claim]:
     """The pendulum, every seed that was trained."""
     played = [run for run in trained if run.get("episodes")]
     errors = [abs(error) for run in trained for error in run["parameter_error"].values()]
@@ -186,12 +186,12 @@ def _control(trained: list[dict]) -> list[Claim]:
     verdict = UNTESTED if not worst else REPRODUCED if max(worst.values()) < SAME_RETURN else PARTLY
     other = Claim("pendulum: any goal, other gravity, no new data", "figures", text, f"improved, {len(played)} seeds",
                   verdict, "control")  # fmt: skip
-    return [swing, _fewer(trained), other]
+    return [swing, fewer(trained), other]
 
 
-def _fewer(trained: list[dict]) -> Claim:
+def fewer(trained: list[dict]) -> Claim:
     """From how many sequences on the return is within 5 % of the reference, on every seed: physics and a black box."""
-    first = {}
+    first, least = {}, {}
     for part in ("efficiency", "black_box"):
         good: dict[int, list[bool]] = {}
         for run in trained:
@@ -201,10 +201,11 @@ def _fewer(trained: list[dict]) -> Claim:
         if part == "efficiency":
             good = {n: each for n, each in good.items() if len(each) == len(trained)}
         enough = [n for n in sorted(good) if all(all(good[m]) for m in good if m >= n)]
+        least[part] = enough[0] if enough else float("inf")
         first[part] = f"from {enough[0]} sequences on" if enough else f"not from {max(good)}" if good else "not run"
     text = f"as good as the reference: physics {first['efficiency']}, an interaction network {first['black_box']}"
     # The paper's own baselines were not run, so that the claim is reproduced in part at most.
-    verdict = UNTESTED if "not run" in first.values() else PARTLY if first["efficiency"].startswith("from") else NOT
+    verdict = UNTESTED if "not run" in first.values() else PARTLY if least["efficiency"] < least["black_box"] else NOT
     claim, text = "pendulum: fewer sequences than a model without physics", f"{text}; not the paper's own baselines"
     return Claim(claim, "figure", text, f"improved, {len(trained)} seeds", verdict, "control")
 
