@@ -26,11 +26,10 @@ run: $(INSTALLED)
 	@echo "The run's page is reports/runs/$(TASK)/run/index.html"
 
 # Clips of your own to constants, a page each and one table: make measure VIDEOS="lab/*.mp4" MEASURE="--known g=9.81"
-VIDEOS ?=
+VIDEOS ?= reports/results/clips/demo.mp4
 MEASURE ?=
 measure: $(INSTALLED)
-	@$(SWEEP) -s measure.smk --config videos='$(VIDEOS)' options='$(MEASURE)'; failed=$$?; \
-		echo "The table is reports/runs/measure/index.html"; exit $$failed
+	$(BIN)/python -m pig_core measure $(VIDEOS) $(MEASURE)
 
 # Clips rendered by MuJoCo, ten of each kind, and the tasks' own videos, measured and judged; what is there is kept.
 clips: $(INSTALLED)

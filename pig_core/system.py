@@ -156,13 +156,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def from_command_line(
-    kind: type, arguments: Sequence[str], program: str, description: str, accepted: Iterable[str] = ()
+    kind: type,
+    arguments: Sequence[str],
+    program: str,
+    description: str,
+    accepted: Iterable[str] = (),
+    positional: str = "",
 ) -> dict[str, object]:
     """The options that a command line gives (``--seed 1``, ``--seed=1``, bare ``--color``), by name.
 
     Args:
         kind: a class made by :func:`options`.
         accepted: further names that may be given, unexplained.
+        positional: the option whose values are given without its name, as many as there are: a list of texts.
     Raises:
         ConfigError: for a name that is neither.
     """
@@ -171,6 +177,9 @@ def from_command_line(
         program, f"{program} [--OPTION VALUE ...]", description, allow_abbrev=False, argument_default=argparse.SUPPRESS
     )
     for name, field in fields.items():
+        if name == positional:
+            parser.add_argument(name, nargs="*", help=field.description, default=[])
+            continue
         choices = f" ({', '.join(_choices(field))})" if _choices(field) else ""
         text = f"{field.description}{choices}; default: {field.default!r}".replace("%", "%%")
         given = {"nargs": "?", "const": "True"} if field.annotation is bool else {}
@@ -183,7 +192,8 @@ def from_command_line(
     for text in unknown:
         name = text.partition("=")[0].lstrip("-")
         raise ConfigError(f"unknown argument {text}{nearest(name, fields)} --help lists what is allowed")
-    return {name: _value(fields.get(name), text) for name, text in vars(values).items()}
+    texts = vars(values).items()
+    return {name: text if name == positional else _value(fields.get(name), text) for name, text in texts}
 
 
 def _value(field: FieldInfo | None, text: str) -> object:

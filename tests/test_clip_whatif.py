@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pig_lab.measure.fit import Fit
-from pig_lab.measure.law import LAWS
+from pig_lab.measure.laws import LAWS
+from pig_lab.measure.page import clip_what_if
 from pig_lab.measure.video import Clip
-from pig_lab.report.clip_whatif import clip_what_if
 from pig_lab.report.panels import once
 
 from . import clips
@@ -109,7 +109,7 @@ def test_the_track_is_drawn_where_the_object_is(tab):
 def test_of_an_unknown_law_the_page_says_so(tab):
     said = tab.evaluate("""async () => {
         const root = document.createElement("div");
-        await pig.clip(root, { law: "pig_lab.measure.collisions.TwoPendulums" });
+        await pig.clip(root, { law: "pig_lab.measure.bodies.TwoPendulums" });
         return root.textContent;
     }""")
-    assert said == "The law pig_lab.measure.collisions.TwoPendulums is not written in JavaScript: a page cannot ask it."
+    assert said == "The law pig_lab.measure.bodies.TwoPendulums is not written in JavaScript: a page cannot ask it."

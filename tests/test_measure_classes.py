@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from pig_core.__main__ import main
-from pig_lab.measure.bench import bench_simulated
-from pig_lab.measure.classes import read_classes
+from pig_lab.measure.bench import bench_simulated, read_classes
 
 from . import clips
 

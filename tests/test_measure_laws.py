@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from pig_lab.measure import bodies
-from pig_lab.measure.collisions import TwoPendulums
-from pig_lab.measure.errorbars import bars
-from pig_lab.measure.fit import fit_law, refused_rival, simplest, solve
-from pig_lab.measure.law import LAWS, ClipLaw, register
+from pig_lab.measure.bodies import TwoPendulums
+from pig_lab.measure.fit import bars, fit_law, refused_rival, simplest, solve
+from pig_lab.measure.laws import LAWS, ClipLaw, ConstantAcceleration, register
 from pig_lab.measure.measure import predict_last_quarter
 from pig_lab.measure.options import Options
-from pig_lab.measure.straight import ConstantAcceleration
 
 from . import clips
 

@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 
-from pig_lab.measure.appearance import Appearance
-from pig_lab.measure.errorbars import bars
-from pig_lab.measure.fit import fit_law
-from pig_lab.measure.quarters import QUARTERS, jackknife
-from pig_lab.measure.search import Scene
-from pig_lab.measure.straight import ConstantAcceleration
-from pig_lab.measure.swings import Spring
-from pig_lab.measure.track import Track, follow
+from pig_lab.measure.fit import bars, fit_law
+from pig_lab.measure.laws import ConstantAcceleration, Spring
+from pig_lab.measure.look import QUARTERS, Appearance, jackknife
+from pig_lab.measure.track import Scene, Track, follow
 from pig_lab.measure.warn import SHADOW, darkness
 
 TIMES = np.arange(24) / 30

@@ -5,7 +5,7 @@ import pytest
 
 from pig_lab.measure.measure import measure
 from pig_lab.measure.options import Options
-from pig_lab.report.pointing import Pointing
+from pig_lab.measure.widgets import Pointing
 
 from . import clips
 from .browser import browser_tab, needs_chromium

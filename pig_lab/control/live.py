@@ -9,8 +9,8 @@ from IPython.display import HTML
 
 from pig_core.model import PAIG
 from pig_core.system import person_watches
-from pig_lab.images import png_url
 
+from ..images import png_url
 from .environment import SIZE, TRUE_GRAVITY, Pendulums
 from .episodes import WAIT, Pixels
 from .planner import Planner

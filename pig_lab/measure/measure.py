@@ -10,12 +10,10 @@ import numpy as np
 from pig_core.system import PigError, Progress
 
 from ..measure import warn
-from .errorbars import bars
-from .fit import MOST_OFF, Fit, fit_law, gain, share_off, simplest, solve
-from .law import LAWS, ClipLaw, family
+from .fit import MOST_OFF, Fit, bars, fit_law, gain, share_off, simplest, solve
+from .laws import LAWS, ClipLaw, family
 from .options import AUTO, Options
-from .search import Scene, starts_at
-from .track import Track, Watch, find_mover, find_pointed, glimpse
+from .track import Scene, Track, Watch, find_mover, find_pointed, glimpse, starts_at
 from .video import Clip, read_clip
 
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law

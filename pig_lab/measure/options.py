@@ -1,22 +1,17 @@
 """What may be asked of a measurement, checked before anything is read."""
 
-import dataclasses
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
-from pig_core.system import ConfigError, nearest, runs_folder
+from pig_core.system import ConfigError, nearest, option, options, runs_folder
 
-from .law import LAWS
+from . import bodies  # noqa: F401  registers the laws of several objects
+from .laws import LAWS
 
 AUTO = "auto"
 
 
-def _option(help: str, default: object = None, kind: type = str, least: float | None = None):
-    return dataclasses.field(default=default, metadata={"help": help, "kind": kind, "least": least})
-
-
-@dataclass(frozen=True)
+@options
 class Options:
     """The options of a measurement; all but the clip may be left out.
 
@@ -24,39 +19,23 @@ class Options:
         ConfigError: that says what is allowed.
     """
 
-    video: str = _option("the clip: a file that FFmpeg reads, or a folder of pictures")
-    objects: int = _option("how many objects to follow", 1, int, 1)
-    law: str = _option(f"the law of motion ({', '.join(LAWS)}), or auto: the best of all is chosen", AUTO)
-    start: float | None = _option("seconds; empty: found", kind=float, least=0)
-    end: float | None = _option("seconds; empty: found", kind=float, least=0)
-    crop: str | None = _option("the part of the picture to look at: left,top,width,height in pixels")
-    at: str | None = _option("the object to follow, if another one was found: seconds,x,y in pixels")
-    px_per_m: float | None = _option("pixels a metre", kind=float, least=0)
-    known: str | None = _option(
-        "a constant of the law that is known in metres and seconds, e.g. g=9.81: gives the scale"
+    video: str = option("", "the clip: a file that FFmpeg reads, or a folder of images")
+    objects: int = option(1, "number of objects to follow", ge=1)
+    law: str = option(AUTO, f"the law of motion ({', '.join(LAWS)}), or auto: the best of all is chosen")
+    start: float | None = option(None, "seconds; empty: found", ge=0, allow_inf_nan=False)
+    end: float | None = option(None, "seconds; empty: found", ge=0, allow_inf_nan=False)
+    crop: str | None = option(None, "the part of the image to look at: left,top,width,height in pixels")
+    at: str | None = option(None, "the object to follow, if another one was found: seconds,x,y in pixels")
+    px_per_m: float | None = option(None, "pixels per metre", gt=0, allow_inf_nan=False)
+    known: str | None = option(
+        None, "a constant of the law that is known in metres and seconds, e.g. g=9.81: gives the scale"
     )
-    fps: float | None = _option("frames a second, in the place of the file's time stamps", kind=float, least=0)
-    save_dir: str | None = _option("folder of the results; empty: reports/runs/measure/<name of the clip>")
-    seed: int = _option("kept with the results; nothing here is random", 0, int, 0)
+    fps: float | None = option(None, "frames per second, in place of the file's time stamps", gt=0, allow_inf_nan=False)
+    save_dir: str | None = option(None, "folder of the results; empty: reports/runs/measure/<name of the clip>")
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value, kind, least = getattr(self, field.name), field.metadata["kind"], field.metadata["least"]
-            if value is None and field.default is None:
-                if field.name == "video":
-                    raise ConfigError("which clip? Set video to a file or a folder of pictures")
-                continue
-            if kind is float and type(value) is int:
-                value = float(value)
-                object.__setattr__(self, field.name, value)
-            if type(value) is not kind or (kind is float and not math.isfinite(value)):
-                article = {int: "a whole number", float: "a number", str: "a text"}[kind]
-                raise ConfigError(f"{field.name} must be {article}, got {value!r}")
-            if least is not None and (
-                value < least or (kind is float and field.name in ("px_per_m", "fps") and not value)
-            ):
-                raise ConfigError(f"{field.name} must be above {least:g}, got {value!r}" if kind is float else
-                                  f"{field.name} must be at least {least:g}, got {value!r}")  # fmt: skip
+    def __post_init__(self) -> None:
+        if not self.video:
+            raise ConfigError("which clip? Set video to a file or a folder of images")
         if self.law != AUTO and self.law not in LAWS:
             allowed = [AUTO, *LAWS]
             raise ConfigError(
@@ -100,7 +79,7 @@ class Options:
         return name, value
 
     def crop_box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height; None: the whole picture."""
+        """Left, top, width and height; None: the whole image."""
         if self.crop is None:
             return None
         try:

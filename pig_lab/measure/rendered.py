@@ -7,9 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 
-from pig_core.system import RunError
+from pig_core.system import RunError, project_root, replacing
 
 from .results import write_video
 
@@ -196,3 +197,30 @@ def _two_bodies(rng: np.random.Generator):
 
 
 _BODIES = {"pendulum": _pendulum, "toss": _toss, "spring": _spring, "slope": _slope, "two_bodies": _two_bodies}
+
+
+# The demonstration clip: ``python -m pig_lab.measure.rendered`` renders it again and draws the README's picture.
+
+DEMO = project_root() / "reports" / "results" / "clips" / "demo.mp4"
+KIND, SEED = "pendulum", 3
+
+PICTURE = project_root() / "reports" / "measure.jpg"
+
+
+def picture(path: Path = PICTURE) -> None:
+    """The measured clip at a third of it and near its end, side by side."""
+    import numpy as np
+
+    from .measure import measure
+    from .options import Options
+    from .results import overlay
+
+    found = measure(Options(str(DEMO)))
+    count = len(found.clip.frames)
+    with replacing(path) as temporary:
+        imageio.imwrite(temporary, np.concatenate(list(overlay(found, [count // 3, count - 4])), 1), quality=85)
+
+
+if __name__ == "__main__":
+    render(KIND, SEED).write(DEMO)
+    picture()

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
 from skimage.draw import circle_perimeter_aa, line_aa
 
 from pig_core.system import commit, provenance, replacing, write_json
 
-from .law import LAWS, family
+from .laws import LAWS, family
 from .measure import Measurement
 
 MEASUREMENT, TRACK, OVERLAY = "measurement.json", "track.csv", "overlay.mp4"
@@ -64,7 +63,7 @@ def summary(found: Measurement) -> dict[str, object]:
         "options": dataclasses.asdict(found.options),
         "seconds": found.seconds,
         "commit": commit(),
-        **provenance(torch.device("cpu")),
+        **provenance(),
     }
     about["versions"] |= {name: version(name) for name in ("av", "numpy", "scipy")}
     return about

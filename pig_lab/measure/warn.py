@@ -7,10 +7,9 @@ from scipy import fft, ndimage
 
 from pig_core.physics import Constant
 
-from .appearance import sample
 from .fit import refused_rival
-from .search import Scene
-from .track import Track
+from .look import sample
+from .track import Scene, Track
 from .video import Clip
 
 SHAKEN = 0.3  # of the frames

@@ -8,8 +8,8 @@ import numpy as np
 
 from pig_core.evaluate import to_picture
 from pig_core.system import PigError, RunError
-from pig_lab.images import frame_part, panels, png_url
 
+from ..images import frame_part, panels, png_url
 from ..trained import Trained, finished_runs, open_checkpoint
 from .whatif import Answer, WhatIf, ask, loss_along, slider_values
 

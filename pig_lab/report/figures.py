@@ -16,8 +16,8 @@ from pig_core.evaluate import Evaluation, input_steps, template_sheet
 from pig_core.model import PAIG, to_video
 from pig_core.tasks import RECONS_THRESHOLD
 from pig_core.training import Curves
-from pig_lab.images import own_colors, tinted
 
+from ..images import own_colors, tinted
 from ..trained import Trained
 from .panels import FIRST
 from .style import LOSS_LABEL, PALETTE, evenly, image_grid, show_image

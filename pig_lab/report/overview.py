@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from pig_core.evaluate import to_picture
 from pig_core.system import RunError, replacing
 from pig_core.tasks import TASKS
-from pig_lab.images import panels
 
+from ..images import panels
 from ..trained import Trained, open_task
 from .results import constants_of, coordinate_scale, per_frame
 from .style import PALETTE

@@ -21,9 +21,9 @@ from torch import Tensor
 from pig_core.evaluate import Evaluation, to_picture
 from pig_core.system import replays_folder
 from pig_core.training import describe
-from pig_lab.images import frame_part, own_colors, png_url, tinted
-from pig_lab.images import panels as rows_of
 
+from ..images import frame_part, own_colors, png_url, tinted
+from ..images import panels as rows_of
 from ..replay import PICTURES, Moment, Replay
 from .style import PALETTE
 

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from pig_core.tasks import RECONS_THRESHOLD, TASKS
 
-from . import style
+from ..report import style
 from .results import constants_of, successes, two_digits
 
 

@@ -20,8 +20,8 @@ from pig_core.evaluate import to_picture
 from pig_core.model import image_loss
 from pig_core.physics import Dynamics
 from pig_core.system import RunError
-from pig_lab.images import own_colors, png_url
 
+from ..images import own_colors, png_url
 from ..trained import Trained
 from .panels import column, floats, frames_of, panel
 from .results import constants_of

@@ -213,7 +213,7 @@ def keep(
     if (study in FULL and metrics["recipe"] == "paper") or weights:
         trained = open_checkpoint(run / CHECKPOINT, EXPLAINED_VIDEOS)
         if study in FULL and metrics["recipe"] == "paper":
-            from .paper import explain, shown  # loads much that other runs do not need
+            from .paper import explain, shown
 
             more, stored = {"explained": {"commit": commit(), **explain(trained)}}, stored | shown(trained)
     path = add_run(metrics, curves, study, variant, folder, replace, stored, **more)

@@ -53,13 +53,13 @@ const oscillation = ({ x, y, angle, cos, sin, omega2, damping }, times) => {
 
 /** By the name of the class in Python: (numbers by name, times) => [[x, y], ...]. */
 pig.clipLaws = {
-  "pig_lab.measure.swings.Pendulum": swing((damping, rate) => damping * rate),
-  "pig_lab.measure.swings.PendulumQuadratic":
+  "pig_lab.measure.laws.Pendulum": swing((damping, rate) => damping * rate),
+  "pig_lab.measure.laws.PendulumQuadratic":
     swing((damping, rate) => damping * Math.abs(rate) * Math.min(Math.max(rate, -1e4), 1e4)),
-  "pig_lab.measure.swings.Spring": oscillation,
-  "pig_lab.measure.straight.Uniform": straight,
-  "pig_lab.measure.straight.ConstantAcceleration": straight,
-  "pig_lab.measure.straight.Projectile": straight,
-  "pig_lab.measure.straight.ConstantAccelerationDrag": dragged,
-  "pig_lab.measure.straight.ProjectileDrag": dragged,
+  "pig_lab.measure.laws.Spring": oscillation,
+  "pig_lab.measure.laws.Uniform": straight,
+  "pig_lab.measure.laws.ConstantAcceleration": straight,
+  "pig_lab.measure.laws.Projectile": straight,
+  "pig_lab.measure.laws.ConstantAccelerationDrag": dragged,
+  "pig_lab.measure.laws.ProjectileDrag": dragged,
 };
