@@ -80,12 +80,12 @@ def options(kind: type[T]) -> type[T]:
     unchecked = made.__init__
 
     @functools.wraps(unchecked)
-    def checked(self: T, **values: object) -> None:
+    def checked(self: T, *first: object, **values: object) -> None:
         fields = fields_of(made)
         for name in values.keys() - fields.keys():
             raise ConfigError(f"unknown option {name!r}{nearest(name, fields)}. Allowed: {', '.join(fields)}")
         try:
-            unchecked(self, **values)
+            unchecked(self, *first, **values)
         except ValidationError as error:
             raise _refusal(fields, error.errors()[0]) from None
 

@@ -1,12 +1,11 @@
 """Folders of clips whose truth is known: classes as real benchmarks have them, and the simulated tasks' videos."""
 
-import json
-
 import numpy as np
 import pytest
 
 from pig_core.__main__ import main
 from pig_lab.measure.bench import bench_simulated, read_classes
+from pig_lab.report.results import read_table
 
 from . import clips
 
@@ -43,9 +42,8 @@ def test_a_folder_of_classes_becomes_a_table_of_errors(tmp_path, capsys):
 
 def test_a_video_of_the_spring_task_gives_its_constants(tmp_path):
     """The law is not told; discs of four pixels are found wherever they are in a picture of 32."""
-    bench_simulated(tmp_path, 1, ["spring_color"])
-    (path,) = tmp_path.iterdir()
-    about = json.loads(path.read_text())
+    (about,) = bench_simulated(tmp_path / "clips.jsonl", 1, ["spring_color"])
+    assert bench_simulated(tmp_path / "clips.jsonl", 1, ["spring_color"]) == read_table(tmp_path / "clips.jsonl")
     assert about["law"] == "spring_between"
     assert about["parameters"]["k"]["value"] == pytest.approx(4, rel=0.02)
     assert about["parameters"]["l"]["value"] == pytest.approx(6, rel=0.02)

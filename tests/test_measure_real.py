@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pig_lab.measure.bench import judged
+from pig_lab.measure.bench import judged_rendering
 from pig_lab.measure.measure import measure
 from pig_lab.measure.options import Options
 from pig_lab.measure.rendered import load_mujoco, render
@@ -82,7 +82,7 @@ def mujoco():
 def test_a_clip_of_another_engine_is_measured_with_its_shadow_in_it(kind, seconds, within, mujoco, tmp_path):
     clip = render(kind, 0, seconds, (320, 240))  # the benchmark's are larger, and are measured at this size
     clip.write(tmp_path / "clip.mp4")
-    about = judged(clip, tmp_path / "clip.mp4")
+    about = judged_rendering(clip, tmp_path / "clip.mp4")
     assert about["law"] == clip.law
     assert about["position_rms_px"] < 0.5
     for name in set(clip.truth) - {"damping"}:  # a damping near zero has no percents

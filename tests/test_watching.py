@@ -6,21 +6,21 @@ import re
 import imageio.v3 as imageio
 import numpy as np
 
+from pig_lab.measure import widgets
 from pig_lab.measure.measure import measure
 from pig_lab.measure.options import Options
 from pig_lab.measure.results import DRAWN, PATH
-from pig_lab.report import watching
 
 from . import clips
 
 
 def test_frames_are_shown_while_an_object_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(watching, "PAUSE", 0.0)
+    monkeypatch.setattr(widgets, "PAUSE", 0.0)
     times = np.arange(24) / 25
     path = np.stack([25 + 100 * times, 90 - 160 * times + 150 * times**2], 1)[:, None]
     shown = []
     options = Options(str(clips.write(tmp_path / "toss.mp4", clips.frames_of(path))), law="constant_acceleration")
-    found = measure(options, watching.Watching(shown.append))
+    found = measure(options, widgets.Watching(shown.append))
     assert len(shown) > 5
     assert len(set(shown)) > 5  # not the same one again and again
     number = int(re.search(r"frame (\d+)", shown[-1])[1])
@@ -32,4 +32,4 @@ def test_frames_are_shown_while_an_object_is_looked_for(tmp_path, monkeypatch):
 
 
 def test_nothing_is_shown_where_nobody_watches():
-    assert watching.watch() is None
+    assert widgets.watch() is None

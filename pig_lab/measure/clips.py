@@ -69,6 +69,24 @@ def constants_of(clips: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def errors_by_kind(clips: Sequence[Row]) -> pd.DataFrame:
+    """Errors in percent, coverage and calibration of the bars, a row per kind of clip and constant."""
+
+    def row(group: pd.DataFrame) -> pd.Series:
+        percent = 100 * group["error"].abs()
+        return pd.Series(
+            {
+                "median error": percent.median(),
+                "worst error": percent.max(),
+                "bars that cover": f"{group['covered'].sum()} of {len(group)}",
+                "half-width / rms error": group["half"].median() / (group["off"] ** 2).mean() ** 0.5,
+            }
+        )
+
+    constants = constants_of(clips)
+    return constants.groupby(["kind", "constant"], sort=False)[list(constants)].apply(row).reset_index()
+
+
 def counts(clips: Sequence[Row]) -> dict[str, object]:
     """Right laws, objects (not shadows), close tracks and covering bars of one run over rendered clips."""
     able = [clip for clip in clips if "failed" not in clip]
@@ -91,7 +109,7 @@ def coverage(clips: Sequence[Row]) -> Figure:
     label = constants["kind"].str.replace("_", " ") + ": " + constants["constant"]
     names = list(label.unique())
     figure, ax = plt.subplots(figsize=(7, 0.9 + 0.3 * len(names)))
-    colors = np.where(constants["covered"], PALETTE[0], PALETTE[3])
+    colors = [PALETTE[0] if covered else PALETTE[3] for covered in constants["covered"]]
     ax.scatter(constants["halves"].clip(-1.5, 1.5), label.map(names.index), c=colors, alpha=0.8)
     ax.axvspan(-1, 1, color=PALETTE[0], alpha=0.12)
     ax.set(yticks=range(len(names)), xlim=(-1.6, 1.6), xlabel="error in half-widths of the 95 % bar")

@@ -208,9 +208,7 @@ class Pointing:
         begin, end = self.times.value
         whole = (a, b, c, d) == (0, width, 0, height)
         at = f"{self.clip.times[self.pointed]:.4f},{self.x.value},{self.y.value}" if self.point.value else None
-        about = {
-            name: getattr(self.start, name) for name in ("objects", "px_per_m", "known", "fps", "save_dir", "seed")
-        }
+        about = {name: getattr(self.start, name) for name in ("objects", "px_per_m", "known", "fps", "save_dir")}
         return Options(
             self.video.value, law=self.law.value, start=begin or None,
             end=None if end > self.times.max - self.times.step else end,
