@@ -1,4 +1,4 @@
-# make run | report | lab | measure | control | test | clips | data | sweep | study | bench | weights | clean.
+# make run | report | lab | measure | control | test | clips | sweep | study | bench | weights | clean.
 # No target deletes data or runs, but "make run" replaces its own last run of the same task.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 
-.PHONY: report run measure clips control data test lint lab bench study sweep weights results clean
+.PHONY: report run measure clips control test lint lab bench study sweep weights results clean
 .DELETE_ON_ERROR:
 
 # The report, made of the committed results and weights. One page of it: .venv/bin/python -m pig_core page paper
@@ -43,14 +43,9 @@ control: $(INSTALLED)
 	$(BIN)/python -m pig_core page $(BUILD)/control.ipynb reports/control.html
 	@echo "The page is reports/control.html"
 
-# All data files of all tasks; without it a run simulates what it needs.
-data: $(INSTALLED)
-	$(BIN)/python -m pig_core data
-
 # One process a core, each with one thread: twice as many tests at a time as with two threads each.
-# Convolutions with AVX2: what AVX-512 rounds otherwise on some processors grows in the authors' twelve steps.
 test: lint
-	OMP_NUM_THREADS=1 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

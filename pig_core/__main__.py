@@ -9,7 +9,6 @@ from .system import ConfigError, in_one_sentence, nearest
 # training needs nothing of pig_lab.
 VERBS = {
     "train": ("pig_core.run", "train, evaluate and save one run (also without a verb)"),
-    "data": ("pig_core.data", "simulate all data files"),
     "publish": ("pig_lab.trained", "add a run's weights to the project's"),
     "keep": ("pig_lab.studies.studies", "add finished runs to the project's results"),
     "results": ("pig_lab.report.results", "write the table of results into README.md"),

@@ -5,13 +5,9 @@ positions (N, T, K, 2) in pixels: they judge a run, training never reads them. A
 (N, T, A).
 """
 
-import argparse
-import multiprocessing
-import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from types import CodeType
@@ -21,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import Config, make_config, task_of
+from .config import Config
 from .draw import SPRITES
 from .physics import Law
-from .system import DataError, Progress, SimulationError, data_folder, fields_of, keep_freed_memory, replacing
+from .system import DataError, SimulationError, data_folder, replacing
 from .tasks import TASKS, Task
 
 SUBSTEPS = 10  # of the simulation; the model uses 5
@@ -293,51 +289,3 @@ def load_videos(config: Config, task: Task, split: str, length: int) -> Videos:
     limit = config.datapoints if split == "train" and config.datapoints else None
     arrays = (None if array is None else torch.from_numpy(array[:limit]) for array in (frames, positions, actions))
     return Videos(*arrays)
-
-
-def make_all(tasks: Sequence[str], processes: int = 0, **options: object) -> list[Path]:
-    """Simulate what is missing of the data files of several tasks.
-
-    Args:
-        processes: files made at a time; 0: one for each core.
-        options: of :class:`Config`, e.g. ``data_dir`` or ``n_train``.
-    Returns:
-        the paths of all files, those that were there already included.
-    Raises:
-        ConfigError, DataError, SimulationError: as a run would.
-    """
-    configs = [make_config(name, simulate=True, **options) for name in tasks]
-    pairs = [(config, task_of(config)) for config in configs]
-    jobs = [(config, task, length) for config, task in pairs for length in (task.train_length, task.test_length)]
-    jobs.sort(key=lambda job: job[2] * job[1].image_size ** 2, reverse=True)  # the longest first
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of the children: each has one core
-    # Fresh processes: a fork would copy PyTorch's threads in whatever state they are.
-    context = multiprocessing.get_context("spawn")
-    paths = []
-    with ProcessPoolExecutor(processes or os.cpu_count(), context, _one_thread) as pool:
-        waiting = [pool.submit(ensure_file, *job) for job in jobs]
-        try:
-            with Progress("data", len(jobs), interval=1) as progress:
-                for done in as_completed(waiting):
-                    paths.append(done.result())
-                    progress.advance(paths[-1].name)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return paths
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-    keep_freed_memory()
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Make the data files of the tasks that are named."""
-    parser = argparse.ArgumentParser("python -m pig_core data", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "tasks", nargs="*", metavar="task", help=f"which ones; all if none is named ({', '.join(TASKS)})"
-    )
-    parser.add_argument("--data_dir", help=fields_of(Config)["data_dir"].description)
-    given = parser.parse_args(arguments)
-    make_all(given.tasks or list(TASKS), data_dir=given.data_dir)

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from pig_core.__main__ import main
 from pig_core.config import make_config, task_of
-from pig_core.data import data_path, ensure_file, make_all
+from pig_core.data import data_path, ensure_file
 from pig_core.draw import draw_discs
 from pig_core.model import to_video
 from pig_core.system import DataError, PigError
-from pig_core.tasks import TASKS
 
 from .conftest import load
 
@@ -153,22 +151,3 @@ def test_a_failed_simulation_leaves_nothing_behind(tmp_path):
     with pytest.raises(PigError):
         load(config, "train", 12)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
-
-
-def test_all_files_at_once_are_those_of_single_runs(tiny, tmp_path):
-    together, alone = tmp_path / "together", tmp_path / "alone"
-    sizes = {"n_train": 30, "n_eval": 6}
-    paths = make_all(["spring_color", "3bp_color"], data_dir=str(together), **sizes)
-    assert len(paths) == 4
-    for path in paths:
-        length = int(path.name.split("_sl")[1][:2])
-        task = path.parent.name
-        single = ensure_file(make_config(task, data_dir=str(alone), simulate=True, **sizes), TASKS[task], length)
-        assert single.relative_to(alone) == path.relative_to(together)
-        assert single.read_bytes() == path.read_bytes()
-
-
-def test_an_unknown_task_is_refused_before_anything_is_simulated(capsys, tmp_path):
-    assert main(["data", "spring_colour", "--data_dir", str(tmp_path / "data")]) == 2
-    assert "spring_color" in capsys.readouterr().err
-    assert not (tmp_path / "data").exists()

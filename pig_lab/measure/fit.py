@@ -1,7 +1,7 @@
 """Fitting a law to a track: where free motion begins and ends, how well it fits, and which law fits best."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import toeplitz
@@ -47,7 +47,6 @@ class Fit:
     residual: float = np.inf
     bic: float = np.inf
     refused: str = ""
-    notes: list[str] = field(default_factory=list)
 
     def path(self, times: np.ndarray) -> np.ndarray:
         """Positions (T, K, 2) at times of the clip."""

@@ -1,7 +1,6 @@
 """Sentences and tables about runs, computed from the results: no number in them is typed by hand."""
 
 import math
-import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -23,11 +22,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def of_task(results: pd.DataFrame, task: str) -> pd.DataFrame:
     """The results of one task."""
     return results[results["task"] == task]
-
-
-def short_commit(commit: str) -> str:
-    """A commit by its first eight digits; what follows ("+changes") stays."""
-    return re.sub("[0-9a-f]{32}(?=$|[+])", "", commit)
 
 
 def share(met: pd.Series) -> str:
