@@ -10,10 +10,9 @@ from pig_core.baselines import InteractionNetwork
 from pig_core.decoder import TemplateDecoder, TurningDecoder
 from pig_core.state import FittedVelocity
 from pig_lab.control.blackbox import BlackBoxPendulum
-from pig_lab.control.environment import MAX_SPEED, Pendulums, gymnasium, shrink
 from pig_lab.control.episodes import TrueState, estimate_gravity, play
-from pig_lab.control.measures import true_model
-from pig_lab.control.pendulum import PENDULUM
+from pig_lab.control.experiment import true_model
+from pig_lab.control.law import MAX_SPEED, PENDULUM, Pendulums, gymnasium, shrink
 from pig_lab.control.planner import Planner
 
 SMALL = Planner(horizon=5, candidates=20, rounds=2, elites=4)

@@ -14,14 +14,13 @@ import torch
 
 from pig_core.__main__ import main
 from pig_core.system import ConfigError, RunError
-from pig_lab.control import blackbox, collect, experiment, measures
-from pig_lab.control.environment import Pendulums, gymnasium
+from pig_lab.control import blackbox, experiment, film
 from pig_lab.control.episodes import Pixels, TrueState, play
+from pig_lab.control.experiment import true_model
+from pig_lab.control.law import PENDULUM, Pendulums, gymnasium
 from pig_lab.control.learn import LIKE_THE_PAPER, learn, pendulum_config
-from pig_lab.control.live import Cockpit
-from pig_lab.control.measures import true_model
-from pig_lab.control.pendulum import PENDULUM
 from pig_lab.control.planner import Planner
+from pig_lab.control.view import Cockpit
 from pig_lab.studies.claims import NOT, PARTLY, UNTESTED, fewer
 
 from .conftest import figures_in
@@ -35,28 +34,28 @@ SMALL = Planner(horizon=5, candidates=20, rounds=2, elites=4)
 @pytest.fixture
 def small_films(tmp_path, monkeypatch):
     """Films of two sequences in a folder of their own."""
-    monkeypatch.setattr(collect, "PART", 2)
-    monkeypatch.setattr(collect, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(film, "PART", 2)
+    monkeypatch.setattr(film, "data_folder", lambda: tmp_path)
     return tmp_path / "pendulum" / "filmed"
 
 
 def test_an_interrupted_collection_goes_on_where_it_was(small_films, monkeypatch):
-    whole = collect.film(4, 5, "train")
+    whole = film.film(4, 5, "train")
     files = sorted(small_films.iterdir())
     assert len(files) == 2
     files[1].unlink()
-    made, film_part = [], collect._film_part
-    monkeypatch.setattr(collect, "_film_part", lambda *a: made.append(a) or film_part(*a))
-    again = collect.film(3, 5, "train")
+    made, film_part = [], film._film_part
+    monkeypatch.setattr(film, "_film_part", lambda *a: made.append(a) or film_part(*a))
+    again = film.film(3, 5, "train")
     assert [arguments[2:4] for arguments in made] == [(1, 1)]
     for name, array in again.items():
         np.testing.assert_array_equal(array, whole[name][:3])
     assert np.abs(again["actions"]).max() <= 2
-    assert not np.array_equal(collect.film(2, 5, "valid")["actions"], whole["actions"][:2])
+    assert not np.array_equal(film.film(2, 5, "valid")["actions"], whole["actions"][:2])
 
 
 def test_from_pixels_to_a_plan(tmp_path, capsys, monkeypatch):
-    film = collect.film
+    filmed = film.film
     tiny = {"n_eval": 2, "decoder_steps": 2, "vision_steps": 2, "dynamics_steps": 2, "folder": tmp_path}
     model, metrics = learn(0, 5, **tiny)
     assert metrics["learned"].keys() == {"g", "a"}
@@ -70,7 +69,7 @@ def test_from_pixels_to_a_plan(tmp_path, capsys, monkeypatch):
     assert np.isfinite(episodes.rewards).all()
     assert episodes.gravity.shape == (2,)
     monkeypatch.setattr(blackbox, "STEPS", 100)
-    monkeypatch.setattr(blackbox, "film", lambda n, length, split: film(n, length, split, folder=tmp_path / "filmed"))
+    monkeypatch.setattr(blackbox, "film", lambda n, length, split: filmed(n, length, split, folder=tmp_path / "filmed"))
     monkeypatch.setattr(blackbox, "HELD_OUT", 2)
     box, errors = blackbox.train_black_box(model, 5, seed=0)
     assert errors["error"] < 50
@@ -105,7 +104,7 @@ def test_an_interrupted_measurement_goes_on_and_loses_nothing(tmp_path, monkeypa
     trained = dict.fromkeys(names.split(), 0)
     trained |= {"learned": {"g": 9.9}, "versions": {}, "commit": "c"}
     monkeypatch.setattr(experiment, "learn", lambda *which: (None, trained))
-    monkeypatch.setattr(experiment.measures, "shown", lambda *which, **more: {"pixels": np.zeros(1)})
+    monkeypatch.setattr(experiment, "shown", lambda *which, **more: {"pixels": np.zeros(1)})
     done, power = [], {"cut": True}
 
     def row(name):
@@ -139,7 +138,7 @@ def test_an_interrupted_measurement_goes_on_and_loses_nothing(tmp_path, monkeypa
 
 
 def test_the_reference_is_played_once_for_all_trainings(tmp_path, monkeypatch):
-    monkeypatch.setattr(measures, "from_truth", lambda *which: played.append(which) or episodes)
+    monkeypatch.setattr(experiment, "from_truth", lambda *which: played.append(which) or episodes)
     episodes, played, rows = play(Pendulums(2), [0, 1], TrueState(true_model()), None, steps=60), [], {}
 
     def keep(name, measure, shared=False):
@@ -149,9 +148,9 @@ def test_the_reference_is_played_once_for_all_trainings(tmp_path, monkeypatch):
         return json.loads(rows[name])
 
     for _ in range(2):
-        outcome = measures.reference(keep, range(2), 20)
+        outcome = experiment.reference(keep, range(2), 20)
     assert len(played) == 1
-    row = measures.compared(episodes, outcome)
+    row = experiment.compared(episodes, outcome)
     assert row["relative"] == row["missed"] == 0
     assert row["return_true_model"] == pytest.approx(episodes.returns.mean())
     assert row["off_true_model"] == pytest.approx(episodes.off[:, -50:].mean())

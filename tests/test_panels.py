@@ -8,8 +8,8 @@ from pig_core.build import build_model
 from pig_core.decoder import PLACEMENTS
 from pig_core.physics import LAWS
 from pig_core.tasks import TASKS
+from pig_lab.control.law import PENDULUM, Pendulum
 from pig_lab.control.learn import pendulum_config
-from pig_lab.control.pendulum import PENDULUM, Pendulum
 from pig_lab.report import panels, whatif
 from pig_lab.report.results import load_results
 from pig_lab.report.whatif import WhatIf, ask, rollout_of

@@ -15,10 +15,9 @@ from pig_core.physics import Dynamics
 from pig_core.state import State
 from pig_core.system import Progress
 
-from .collect import HELD_OUT, film
-from .environment import MAX_TORQUE
 from .episodes import Pixels
-from .pendulum import PENDULUM
+from .film import HELD_OUT, film
+from .law import MAX_TORQUE, PENDULUM
 
 UNITS, STEPS, BATCH, RATE, EVERY = 64, 3000, 128, 3e-3, 100
 

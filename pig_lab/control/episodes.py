@@ -15,8 +15,7 @@ from pig_core.physics import Dynamics
 from pig_core.state import State, gauss_newton
 from pig_core.system import ConfigError, Progress
 
-from .environment import MAX_TORQUE, STEPS, Pendulums
-from .pendulum import Pendulum
+from .law import MAX_TORQUE, STEPS, Pendulum, Pendulums
 from .planner import Plan, Planner, cost
 
 WAIT = 3  # frames without a torque at the start, until there are enough to estimate a speed: L - 1

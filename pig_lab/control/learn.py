@@ -13,8 +13,8 @@ from pig_core.run import Run
 from pig_core.system import CHECKPOINT, METRICS, UNFINISHED, ConfigError, data_folder, runs_folder
 
 from ..trained import Trained, open_checkpoint
-from .collect import HELD_OUT, ensure_videos, film, task_of_pictures
-from .pendulum import PENDULUM
+from .film import HELD_OUT, ensure_videos, film, task_of_pictures
+from .law import PENDULUM
 
 LIKE_THE_PAPER = {  # everything at once with the paper's loss
     "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "epochs": 20, "batch_size": 10,

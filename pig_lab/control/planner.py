@@ -18,7 +18,7 @@ from torch import Tensor
 from pig_core.physics import Dynamics
 from pig_core.system import ConfigError
 
-from .environment import MAX_TORQUE
+from .law import MAX_TORQUE
 
 SMALLEST = 0.01  # of the full noise: the candidate that differs least from the plan so far
 

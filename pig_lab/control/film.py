@@ -11,8 +11,7 @@ from pig_core.data import data_path, load_array
 from pig_core.system import ConfigError, Progress, data_folder, replacing
 from pig_core.tasks import Task
 
-from .environment import MAX_TORQUE, SIZE, Pendulums
-from .pendulum import PENDULUM
+from .law import MAX_TORQUE, PENDULUM, SIZE, Pendulums
 
 PART = 50  # sequences filmed at a time, and kept in one file
 HELD_OUT = 20  # validation and test sequences
