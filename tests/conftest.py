@@ -1,5 +1,7 @@
 """Fixtures that several test files share."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -54,3 +56,11 @@ def tiny(data_dir):
         return make_config(task, recipe, **{"data_dir": str(data_dir), **TINY, **options})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _main_module():
+    """An IPython shell in a test replaces the main module, which processes that are spawned later look for."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main

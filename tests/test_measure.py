@@ -13,11 +13,11 @@ import pytest
 from pig_core.physics import Spring
 from pig_core.system import DataError
 from pig_lab.measure import video, warn
+from pig_lab.measure.command import main
 from pig_lab.measure.laws import ConstantAcceleration
 from pig_lab.measure.look import Appearance
 from pig_lab.measure.measure import measure
 from pig_lab.measure.options import Options
-from pig_lab.measure.page import main
 from pig_lab.measure.track import Track
 from pig_lab.measure.video import read_clip
 
