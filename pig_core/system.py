@@ -353,7 +353,7 @@ def commit() -> str:
 # Progress of a loop: one live bar where a person watches, a line every N steps where a log is kept.
 
 # Programs that execute notebooks without a person in front of them.
-EXECUTORS = ("papermill", "nbconvert", "nbclient", "pytest", "snakemake")
+EXECUTORS = {"papermill", "nbconvert", "jupyter-nbconvert", "pytest", "snakemake", "pig", "pig_core"}
 
 
 def person_watches() -> bool:
@@ -365,7 +365,7 @@ def person_watches() -> bool:
         command = parent.cmdline() if parent else []
     except psutil.Error:
         command = []
-    return not any(name in part for part in command for name in EXECUTORS)
+    return not any(Path(part).name in EXECUTORS for part in command)
 
 
 class Progress:
