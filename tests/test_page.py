@@ -70,7 +70,7 @@ def made(tmp_path_factory, drawn):
     frames = np.zeros((5, 40, 60, 3), np.uint8)
     frames[np.arange(5), :, 10 * np.arange(5)] = 255
     shown = player(frames, [f"frame {i + 1}" for i in range(5)], "a moving line", milliseconds=50)
-    outputs = [
+    out = [
         new_output("stream", name="stdout", text="step 1\n"),
         new_output("stream", name="stdout", text="step 2\n"),
         new_output("display_data", {"text/html": shown.data, "text/plain": ""}),
@@ -79,10 +79,10 @@ def made(tmp_path_factory, drawn):
     figures = [new_output("display_data", {"text/html": drawn, "text/plain": ""})] * 2
     notebook = new_notebook(cells=[
         new_markdown_cell("# A title & more\n\nThe force is $F = k\\,(|d| - 2l)$, and\n\n$$a_i = -g \\sum_j x_{ij}$$"),
-        new_code_cell("print('hello')", outputs=outputs, metadata={"caption": "Both constants of $F$"}),
-        new_code_cell("print('again')"),
+        new_code_cell("print('hello')", outputs=out, execution_count=1, metadata={"caption": "Both constants of $F$"}),
+        new_code_cell("print('again')", execution_count=2),
         new_markdown_cell(f"Words.\n\n## A section\n\n{plain(HOSTILE)}\n\n## A section\n\nThe last."),
-        new_code_cell("figure", outputs=figures, metadata={"alt": "Two lines that rise"}),
+        new_code_cell("figure", outputs=figures, execution_count=3, metadata={"alt": "Two lines that rise"}),
         new_markdown_cell("## Third\n\n| claim | $k$ |\n| --- | --- |\n| stiff, $k$, | 4 |"),
     ])  # fmt: skip
     notebook.metadata["papermill"] = {"parameters": {"task": "3bp_color"}}  # as papermill leaves it

@@ -44,7 +44,10 @@ def test_a_damaged_or_missing_replay_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "replay.npz").write_bytes(b"PK no zip file")
     with pytest.raises(RunError, match="is damaged or not the replay of a training"):
         Replay.load(tmp_path / "replay.npz")
-    assert "no recorded moments" in replay_player(None, {}).data
+    with pytest.raises(RunError, match=r"there is no replay .*pendulum-improved-s0.npz"):
+        committed_replay("pendulum")
+    empty = Replay(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8), {})
+    assert "no recorded moments" in replay_player(empty, {}).data
 
 
 def test_before_and_after_are_two_rows_with_a_text_for_every_picture():

@@ -75,7 +75,8 @@ def render(notebook: Path, page: Path) -> None:
     """Write the page of an executed notebook; its title is the notebook's first heading, and its task if it has one.
 
     Raises:
-        RunError: if the notebook is missing or not a notebook, or the page cannot be written.
+        RunError: if the notebook is missing, not a notebook, not executed to its end or stopped with an error, or the
+            page cannot be written.
     """
     try:
         content = nbformat.read(notebook, as_version=4)
@@ -83,6 +84,7 @@ def render(notebook: Path, page: Path) -> None:
         raise RunError(f"there is no notebook {notebook}") from None
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         raise RunError(f"{notebook} is not a notebook ({error})") from error
+    _check_executed(notebook, content.cells)
     retitle(content.cells)
     headings = re.findall(r"^# (.+)$", "\n".join(c.source for c in content.cells if c.cell_type == "markdown"), re.M)
     exporter = HTMLExporter(
@@ -105,6 +107,15 @@ def render(notebook: Path, page: Path) -> None:
     html, _ = exporter.from_notebook_node(content, resources)
     with replacing(page) as temporary:
         temporary.write_text(once(html))
+
+
+def _check_executed(notebook: Path, cells: list[NotebookNode]) -> None:
+    """A page says that its numbers were computed: every cell with code was executed, and none failed."""
+    for number, cell in enumerate(cells, 1):
+        if failed := [output for output in cell.get("outputs", []) if output.output_type == "error"]:
+            raise RunError(f"{notebook} stopped in cell {number} with {failed[0].ename}: {failed[0].evalue}")
+        if cell.cell_type == "code" and cell.source.strip() and not cell.execution_count:
+            raise RunError(f"{notebook} was not executed (cell {number}): run all of its cells, or use papermill")
 
 
 def retitle(cells: list[NotebookNode]) -> None:

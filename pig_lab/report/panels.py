@@ -121,14 +121,13 @@ def rollout_player(evaluation: Evaluation, videos: Mapping[str, int] = FIRST) ->
     return panel("player", data, data["caption"])
 
 
-def committed_replay(task: str, recipe: str = "improved", seed: int = 0) -> Replay | None:
-    """The replay that comes with the project for one of its results; None if there is none.
+def committed_replay(task: str, recipe: str = "improved", seed: int = 0) -> Replay:
+    """The replay that comes with the project for one of its results.
 
     Raises:
-        RunError: if it is damaged.
+        RunError: if there is none, or it is damaged.
     """
-    path = replays_folder() / f"{task}-{recipe}-s{seed}.npz"
-    return Replay.load(path) if path.is_file() else None
+    return Replay.load(replays_folder() / f"{task}-{recipe}-s{seed}.npz")
 
 
 def show_training() -> Callable[[Replay], None]:
@@ -179,14 +178,13 @@ def _images(replay: Replay) -> dict[str, list[np.ndarray]]:
     return shown
 
 
-def replay_player(replay: Replay | None, truth: Mapping[str, float]) -> HTML | Markdown:
-    """The whole training with one slider: masks separate, templates appear, constants climb.
+def replay_player(replay: Replay, truth: Mapping[str, float]) -> HTML | Markdown:
+    """The whole training with one slider: masks separate, templates appear, constants climb; or a sentence.
 
     Args:
-        replay: None if the run has none; then a sentence says so.
         truth: true constants, for comparison.
     """
-    if replay is None or not replay.moments:
+    if not replay.moments:
         return Markdown("*There are no recorded moments of this training.*")
     count = len(replay.moments)
     panels = [_sheet("frame 1", [replay.first] * count), _sheet("last frame", [replay.last] * count)]

@@ -10,12 +10,15 @@ import json
 import math
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pig_core.config import RECIPES, make_config
 from pig_core.system import METRICS, RunError, replacing, results_folder
@@ -23,11 +26,6 @@ from pig_core.tasks import RECONS_THRESHOLD, TASKS, Task
 
 _SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 KEYS = ("variant", "task", "recipe", "seed")  # name a run within its study
-COLUMNS = (
-    *KEYS, "discovered", "predicted", "recons_loss", "pred_loss", "extrap_loss", "position_rms", "found_at",
-    "train_seconds", "train_sequences", "steps", "epochs", "device", "commit", "config", "learned", "truth", "error",
-    "pred_loss_per_step", "ssim_per_step", "rollout_rms_per_step", "position_offset", "explained",
-)  # fmt: skip
 BENCHMARKS = "benchmarks.jsonl"
 CURVE_POINTS = 60  # of a run's training curves in a table
 
@@ -37,6 +35,42 @@ PAPER_VALUES = {
     "spring_color": {"k": 4.26, "l": 6.17}, "mnist_spring_color": {"k": 2.18, "l": 12.24},
     "3bp_color": {"g": 65.7, "m": 0.95},
 }  # fmt: skip
+
+
+class Result(BaseModel):
+    """The shape of a run's metrics, a row of a study. NaN: not finite, or not measured."""
+
+    model_config = ConfigDict(strict=True)
+
+    variant: str = ""
+    task: str
+    recipe: str
+    seed: int
+    learned: dict[str, float]
+    truth: dict[str, float]
+    parameter_error: dict[str, float]
+    discovered: bool
+    predicted: bool
+    recons_loss: float
+    pred_loss: float
+    extrap_loss: float
+    pred_loss_per_step: list[float]
+    ssim_per_step: list[float]
+    steps: dict[str, int]
+    train_seconds: float
+    train_sequences: int
+    device: str
+    commit: str
+    config: dict[str, object]
+    # What models without objects, and most studies, do not have.
+    position_rms: float = math.nan
+    rollout_rms_per_step: list[float] = []
+    position_offset: list[object] = []
+    found_at: float = math.nan
+    explained: dict[str, object] = {}
+
+
+COLUMNS = ("epochs", "error", *(name for name in Result.model_fields if name != "parameter_error"))
 
 
 def coordinate_scale(task: Task, name: str) -> float:
@@ -62,13 +96,17 @@ def load_results(study: str = "sweep", folder: Path | None = None) -> pd.DataFra
         RunError: if there is no such table, or a row is not the result of a run.
     """
     path = table_path(study, folder)
-    rows = []
+    rows, seen = [], set()
     for number, row in enumerate(read_table(path), 1):
         try:
-            check_names(row)
-            rows.append(as_row(row))
-        except (RunError, KeyError, TypeError, AttributeError) as error:
+            check_run(row)
+            key = tuple(row.get(name, "") for name in KEYS)
+            if key in seen:
+                raise RunError(f"an earlier line is the same run, {' '.join(map(str, key)).strip()}")
+            seen.add(key)
+        except (RunError, TypeError) as error:
             raise RunError(f"line {number} of {path} is not the result of a run ({error})") from error
+        rows.append(as_row(row))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -85,14 +123,23 @@ def load_curves(study: str = "sweep", folder: Path | None = None) -> pd.DataFram
         columns variant, task, recipe, seed, stage, step (within the stage), seconds, recons_loss, pred_loss and what
         else the stages recorded; NaN where a stage has no such value.
     """
-    rows = read_table(table_path(study, folder).with_suffix(".curves.jsonl"))
-    return pd.concat([pd.DataFrame({**{key: row[key] for key in KEYS}, **row["curves"]}) for row in rows])
+    path = table_path(study, folder).with_suffix(".curves.jsonl")
+    try:
+        return pd.concat(
+            [pd.DataFrame({**{key: row[key] for key in KEYS}, **row["curves"]}) for row in read_table(path)]
+        )
+    except (ValueError, LookupError, TypeError) as error:
+        raise RunError(f"{path} is not a table of training curves ({error})") from error
 
 
 def load_images(prefix: str, folder: Path | None = None) -> dict[str, np.ndarray]:
     """Arrays that belong to runs, by the rest of their names, e.g. of "full/separate/spring_color-paper-s0"."""
-    with np.load((folder or results_folder()) / "images.npz", allow_pickle=False) as file:
-        return {name.removeprefix(f"{prefix}/"): file[name] for name in file.files if name.startswith(f"{prefix}/")}
+    path = (folder or results_folder()) / "images.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name.removeprefix(f"{prefix}/"): file[name] for name in file.files if name.startswith(f"{prefix}/")}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunError(f"{path} is damaged or holds no images ({error})") from error
 
 
 def table_path(study: str, folder: Path | None = None) -> Path:
@@ -121,7 +168,7 @@ def benchmark(part: str) -> dict[str, object]:
     Raises:
         RunError: if that part was not measured yet.
     """
-    rows = {row["part"]: row for row in read_table(results_folder() / BENCHMARKS)}
+    rows = {row["part"]: row for row in read_table(results_folder() / BENCHMARKS) if {"part", "result"} <= row.keys()}
     if part not in rows:
         raise RunError(f"{BENCHMARKS} has no {part}: python -m pig_core bench {part}")
     return rows[part]
@@ -145,17 +192,25 @@ def nan_to_null(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def check_names(row: Mapping[str, object]) -> None:
-    """Refuse a run whose task, recipe or seed is not one of ours: names are never taken from a file.
+def check_run(row: Mapping[str, object]) -> None:
+    """Refuse metrics of another shape than :class:`Result`, and names that are not ours: none is taken from a file.
 
     Raises:
-        RunError: it says which name, and what is allowed.
+        RunError: it says which part, and what is allowed.
     """
     for key, allowed in (("task", TASKS), ("recipe", RECIPES)):
         if not isinstance(row.get(key), str) or row[key] not in allowed:
             raise RunError(f"{key} is {row.get(key)!r}; allowed: {', '.join(allowed)}")
     if type(row.get("seed")) is not int or row["seed"] < 0:
         raise RunError(f"seed is {row.get('seed')!r}; allowed: whole numbers from 0")
+    try:
+        Result.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RunError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    constants = set(TASKS[row["task"]].law.constants)
+    if not row["learned"].keys() <= constants or not row["learned"].keys() <= row["truth"].keys():
+        raise RunError(f"learned is of {', '.join(row['learned'])}; allowed: {', '.join(constants) or 'none'}")
 
 
 def read_run(run: Path) -> tuple[dict[str, object], list[dict[str, object]]]:
@@ -166,8 +221,9 @@ def read_run(run: Path) -> tuple[dict[str, object], list[dict[str, object]]]:
     """
     try:
         metrics, curves = (json.loads((run / name).read_text()) for name in (METRICS, "curves.json"))
-        check_names(metrics)
-    except (OSError, ValueError, AttributeError, RunError) as error:
+        check_run(_null_to_nan(metrics))
+        found_at(curves)
+    except (OSError, ValueError, AttributeError, LookupError, TypeError, RunError) as error:
         raise RunError(f"{run} does not hold a finished run ({error})") from None
     return metrics, curves
 
@@ -185,7 +241,7 @@ def add_run(
     Raises:
         RunError: if the table holds the run, or the run's names are not ours.
     """
-    check_names(metrics)
+    check_run(_null_to_nan(metrics))
     key = {"variant": variant, **{name: metrics[name] for name in KEYS[1:]}}
     path = table_path(study, folder)
     label = f"{metrics['task']}-{metrics['recipe']}-s{metrics['seed']}"
@@ -338,7 +394,10 @@ def write_section(path: Path) -> None:
     text = path.read_text()
     if not _SECTION.search(text):
         raise RunError(f"{path} has no lines <!-- results --> and <!-- /results --> to write between")
-    new = _SECTION.sub(lambda marks: marks[1] + summary_table(load_results()) + marks[2], text)
+    results = load_results()
+    if results.empty:
+        raise RunError(f"{table_path('sweep')} holds no run: {path} stays as it is")
+    new = _SECTION.sub(lambda marks: marks[1] + summary_table(results) + marks[2], text)
     with replacing(path) as temporary:
         temporary.write_text(new)
 

@@ -16,6 +16,7 @@ from pig_core.system import CHECKPOINT, RunError, commit, fields_of, results_fol
 from pig_core.tasks import TASKS
 
 from ..report.results import KEYS, add_run, load_results, read_run, table_path
+from ..report.style import plain
 from ..trained import open_checkpoint, save_small
 
 EXPLAINED_VIDEOS = 600  # fresh ones
@@ -179,7 +180,7 @@ def source(study: str) -> str:
     """How to run a study, and where the runs in its table come from: a line of Markdown."""
     runs = load_results(study)
     commits, devices = (", ".join(sorted(set(values))) for values in (runs["commit"].str[:8], runs["device"]))
-    return f"<small>{len(runs)} runs (make study STUDY={study}); commit {commits}; on {devices}.</small>"
+    return f"<small>{len(runs)} runs (make study STUDY={study}); commit {plain(commits)}; on {plain(devices)}.</small>"
 
 
 def keep(
