@@ -1,77 +1,57 @@
-"""The pendulum: against gymnasium's own steps, rewards and pictures, and from pixels to a plan."""
+"""The pendulum: against gymnasium's steps, rewards and frames, from films to plans, and results on disk."""
 
+import json
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from pig_core.baselines import InteractionNetwork
-from pig_core.decoder import TemplateDecoder, TurningDecoder
+from pig_core.__main__ import main
+from pig_core.build import build_model
 from pig_core.state import FittedVelocity
-from pig_lab.control.blackbox import BlackBoxPendulum
+from pig_core.system import ConfigError
+from pig_lab.control import experiment, learn
+from pig_lab.control.cockpit import Cockpit
 from pig_lab.control.episodes import TrueState, estimate_gravity, play
-from pig_lab.control.experiment import true_model
-from pig_lab.control.law import MAX_SPEED, PENDULUM, Pendulums, gymnasium, shrink
+from pig_lab.control.experiment import BlackBoxPendulum, true_model
+from pig_lab.control.law import MAX_SPEED, PENDULUM, Pendulums, shrink
 from pig_lab.control.planner import Planner
+
+from .conftest import figures_in
+from .test_notebooks import ROOT, papermill, read
 
 SMALL = Planner(horizon=5, candidates=20, rounds=2, elites=4)
 
 
-@pytest.mark.parametrize("coordinates", ["exact", "released"])
-@pytest.mark.parametrize("edge", ["taper", "cut"])
-def test_a_template_that_is_not_turned_is_drawn_as_before_and_a_quarter_turn_is_exact(coordinates, edge):
-    torch.manual_seed(0)
-    turning, plain = (kind(2, 3, 16, coordinates, edge) for kind in (TurningDecoder, TemplateDecoder))
-    plain.load_state_dict(turning.state_dict())
-    with torch.no_grad():
-        places = torch.rand(5, 2, 2) * 16
-        straight = torch.cat([places, torch.zeros(5, 2, 1)], -1)
-        torch.testing.assert_close(turning(straight), plain(places), atol=1e-6, rtol=0)
-        torch.testing.assert_close(turning(places), plain(places))
-        middle = torch.tensor([[[8.0, 8.0, 0.0]] * 2])
-        quarter = torch.tensor([[[8.0, 8.0, math.pi / 2]] * 2])
-        if coordinates == "exact":  # as released the middle of the image is no one's middle
-            turned = turning.objects(middle, turning.appearance())[1].rot90(1, (-2, -1))
-            torch.testing.assert_close(turning.objects(quarter, turning.appearance())[1], turned, atol=1e-5, rtol=0)
+def circle(law, pivot=(32.0, 32.0), arm=7.3):
+    """A law whose circle, pixels, is known."""
+    law.pivot, law.arm = torch.tensor(pivot), torch.tensor(arm)
+    return law
 
 
-def test_a_turned_template_moves_with_its_position_pixel_by_pixel():
-    torch.manual_seed(0)
-    decoder = TurningDecoder(1, 3, 32, "exact", "taper")
-    with torch.no_grad():
-        here, there = (decoder.objects(torch.tensor([[[x, 14.3, 0.7]]]), decoder.appearance())[1] for x in (12.6, 17.6))
-        torch.testing.assert_close(there[..., 5:], here[..., :-5], atol=1e-4, rtol=0)
-
-
-def test_the_law_is_the_environments_with_its_limit_of_speed():
+def test_the_law_is_the_environments_with_its_speed_limit():
     rng, pendulums = np.random.default_rng(0), Pendulums(20)
     pendulums.put(np.stack([rng.uniform(-3, 3, 20), rng.uniform(-8, 8, 20)], 1))
     states, torques = [pendulums.states], rng.uniform(-2, 2, (20, 60)).astype(np.float32)
     for t in range(60):
         pendulums.step(torques[:, t])
         states.append(pendulums.states)
-    states = np.stack(states, 1)
-    assert np.abs(states[..., 1]).max() == MAX_SPEED
-    start = torch.from_numpy(states[:, 0])
-    with torch.no_grad():
-        law = true_model().double()
-        path, speeds = law.rollout(
-            start[:, :1, None], start[:, 1:, None], 60, torch.from_numpy(torques)[..., None].double()
-        )
-    np.testing.assert_allclose(path[..., 0, 0], states[:, 1:, 0], atol=1e-4)
-    np.testing.assert_allclose(speeds[..., 0, 0], states[:, 1:, 1], atol=1e-4)
+    states = torch.from_numpy(np.stack(states, 1))
+    assert states[..., 1].abs().max() == MAX_SPEED
+    start, law = states[:, 0, None, None], true_model().double()  # (20, 1, 1, 2)
+    path, speeds = law.rollout(start[..., 0], start[..., 1], 60, torch.from_numpy(torques)[..., None].double())
+    torch.testing.assert_close(path[..., 0, 0], states[:, 1:, 0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(speeds[..., 0, 0], states[:, 1:, 1], atol=1e-4, rtol=0)
 
 
 def test_the_pivot_is_found_wherever_it_is_and_angles_come_back():
-    law = PENDULUM.physics(1)
+    law, other = circle(PENDULUM.physics(1), (20.0, 41.5), 9.0), PENDULUM.physics(1)
     rng, angle = np.random.default_rng(0), torch.rand(200, 14, 1, 1) * 6 - 3
-    law.pivot.copy_(torch.tensor([20.0, 41.5]))
-    law.arm.fill_(9.0)
     positions = law.pose(angle)
-    other = PENDULUM.physics(1)
     noise = torch.from_numpy(0.03 * rng.standard_normal(positions.shape)).float()
-    noise[:3] = 12.0  # the encoder was wrong there
+    noise[:3] = 12.0  # outliers
     other.settle(positions + noise)
     torch.testing.assert_close(other.pivot, law.pivot, atol=0.01, rtol=0)
     assert other.arm.item() == pytest.approx(9.0, abs=0.01)
@@ -81,66 +61,54 @@ def test_the_pivot_is_found_wherever_it_is_and_angles_come_back():
     torch.testing.assert_close(law.placed(positions), torch.cat([positions, found], -1))
 
 
-def test_the_picture_is_the_renderers_area_average_and_the_arrow_can_be_left_out():
+def test_frames_are_the_renderers_area_average_and_the_arrow_can_be_left_out():
     noise = np.random.default_rng(0).integers(0, 255, (128, 128, 3)).astype(np.uint8)
-    exact = noise.reshape(64, 2, 64, 2, 3).mean((1, 3))
-    assert np.abs(shrink(noise) - exact).max() <= 0.51
+    assert np.abs(shrink(noise) - noise.reshape(64, 2, 64, 2, 3).mean((1, 3))).max() <= 0.51
     uneven = np.zeros((500, 500, 3), np.uint8)
     uneven[:125] = 255  # 16 of 64 rows
     assert (shrink(uneven)[:16] == 255).all()
     assert (shrink(uneven)[16:] == 0).all()
-    with_arrow, without = Pendulums(2), Pendulums(2, arrow=False)
-    for pendulums in (with_arrow, without):
+    with_arrow, without = both = Pendulums(2), Pendulums(2, arrow=False)
+    for pendulums in both:
         pendulums.put(np.array([[0.5, 0], [2.0, 1.0]]))
     np.testing.assert_array_equal(with_arrow.frames(), without.frames())  # before the first torque
-    for pendulums in (with_arrow, without):
+    for pendulums in both:
         pendulums.step(np.array([2.0, -2.0]))
-    whole = shrink(with_arrow.environments[0].unwrapped.render())  # with nothing taken for white
+    whole = shrink(with_arrow.environments[0].unwrapped.render())  # no part is assumed to be white
     np.testing.assert_array_equal(with_arrow.frames()[0], whole)
-    fresh = gymnasium().make("Pendulum-v1", render_mode="rgb_array")  # with the renderer as it comes
-    fresh.reset()
-    fresh.unwrapped.state, fresh.unwrapped.last_u = with_arrow.states[0], 2.0
-    np.testing.assert_array_equal(whole, shrink(fresh.render()))
     off = np.argwhere((with_arrow.frames() != without.frames()).any(-1))[:, 1:]
     assert len(off) > 20
     assert np.abs(off - 31.5).max() < 9  # around the axle
 
 
-def test_the_planner_holds_a_goal_beside_the_top_whoever_is_planned_for_beside():
+def test_the_planner_holds_a_goal_and_does_not_depend_on_other_episodes():
     together = play(Pendulums(2), [0, 6], TrueState(true_model()), Planner(), degrees=20, steps=130)
     assert together.held.all()  # within 5 degrees over the last 50 frames, with 85 % of the torque
     alone = play(Pendulums(1), [6], TrueState(true_model()), Planner(), degrees=20, steps=10)
     np.testing.assert_allclose(alone.torques[0], together.torques[1, :10], atol=1e-4)
     assert (together.torques[:, :3] == 0).all()
-    random = play(Pendulums(1), [6], TrueState(true_model()), None, degrees=20, steps=130)
-    assert random.returns[0] < 5 * together.returns[1]
 
 
 def test_rewards_are_the_environments():
-    pendulums = Pendulums(2)
-    states = pendulums.reset([3, 4])
-    wanted = [pendulums.step(torque) for torque in np.array([[1.5, -2.0], [0.1, 0.2]], np.float32)]
-    episodes = play(pendulums, [3, 4], TrueState(true_model()), None, steps=2)
-    np.testing.assert_allclose(episodes.states[:, 0], states)
-    again = Pendulums(2)
-    again.reset([3, 4])
-    got = [again.step(episodes.torques[:, t]) for t in range(2)]
-    np.testing.assert_allclose(episodes.rewards, np.stack(got, 1), atol=1e-5)
-    assert not np.allclose(got, wanted)
+    episodes, again = play(Pendulums(2), [3, 4], TrueState(true_model()), SMALL, steps=6), Pendulums(2)
+    np.testing.assert_allclose(episodes.states[:, 0], again.reset([3, 4]))
+    rewards = [again.step(episodes.torques[:, t]) for t in range(6)]
+    np.testing.assert_allclose(episodes.rewards, np.stack(rewards, 1), atol=1e-5)
+    assert np.abs(episodes.torques).max() > 0.01
 
 
-def test_what_is_told_late_changes_the_plans_from_then_on():
-    def torques(first: float, later: float | None) -> np.ndarray:
-        driver = TrueState(true_model(first), later=later and true_model(later), after=6)
+def test_a_later_law_changes_the_plans_from_then_on():
+    def torques(first: float, later: float | None = None) -> np.ndarray:
+        driver = TrueState(true_model(first), later and true_model(later), after=6)
         return play(Pendulums(2, 15.0), [0, 1], driver, SMALL, steps=8).torques
 
-    late, never, always = torques(10.0, 15.0), torques(10.0, None), torques(15.0, None)
+    late, never, always = torques(10.0, 15.0), torques(10.0), torques(15.0)
     np.testing.assert_array_equal(late[:, :5], never[:, :5])
     assert not np.allclose(late[:, 5:], never[:, 5:])
     assert not np.allclose(late[:, 3:5], always[:, 3:5])
 
 
-def test_a_state_beside_the_limit_of_the_speed_is_estimated():
+def test_a_state_near_the_speed_limit_is_estimated():
     """The differences of positions lie beyond the limit there, where another guess of the speed changes nothing."""
     law, angles = true_model(15.0), torch.linspace(1.8, 2.6, 50)
     path, speeds = law.rollout(angles[:, None, None], torch.full((50, 1, 1), 6.8), 3)
@@ -152,39 +120,165 @@ def test_a_state_beside_the_limit_of_the_speed_is_estimated():
 
 
 @pytest.mark.parametrize("gravity", [5.0, 15.0])
-def test_another_gravity_is_weighed_from_twenty_frames(gravity):
-    rng, law = np.random.default_rng(0), true_model(gravity)
-    law.pivot.fill_(32.0)
-    law.arm.fill_(8.0)
+def test_another_gravity_is_estimated_from_twenty_frames(gravity):
+    rng, law = np.random.default_rng(0), circle(true_model(gravity))
     start = torch.from_numpy(rng.uniform(-2, 2, (8, 2))).float()
     torques = torch.from_numpy(rng.uniform(-2, 2, (8, 19, 1))).float()
-    with torch.no_grad():
-        path, _ = law.rollout(start[:, :1, None], start[:, 1:, None], 19, torques)
-    positions = law.pose(torch.cat([start[:, None, :1, None], path], 1))
+    path, _ = law.rollout(start[:, :1, None], start[:, 1:, None], 19, torques)
+    positions = law.pose(torch.cat([start[:, None, :1, None], path], 1)).detach()
     found = estimate_gravity(law.given(g=10.0), positions, torques)
     torch.testing.assert_close(found, torch.full((8,), gravity), rtol=0.02, atol=0)
-    upright = law.pose(torch.zeros(1, 8, 1, 1))  # at rest: nothing speaks against what was believed
+    upright = law.pose(torch.zeros(1, 8, 1, 1))  # at rest: no information on gravity
     kept = estimate_gravity(law.given(g=10.0), upright, torch.zeros(1, 7, 1))
     torch.testing.assert_close(kept, torch.tensor([10.0]), rtol=0.02, atol=0)
-    each = law.given(g=found[:, None, None])
-    plan = SMALL.start(range(8)).step(path[:, -1], path[:, -1], each, torch.zeros(8))
-    assert plan.torques.shape == (8, 5, 1)
 
 
-def test_a_black_box_in_pixels_tells_angles_and_speeds_and_knows_torques():
-    law = PENDULUM.physics(1)
-    law.pivot.copy_(torch.tensor([30.0, 33.0]))
-    law.arm.fill_(7.0)
-    box, dt = BlackBoxPendulum(law.pivot, law.arm), 1e-3
+def test_a_black_box_in_pixels_gives_angles_and_speeds_and_uses_torques():
+    law, dt = circle(PENDULUM.physics(1), (30.0, 33.0)), 1e-3
+    box = BlackBoxPendulum(law.pivot, law.arm)
     angle, speed = torch.linspace(-3, 3, 9)[:, None, None, None], torch.linspace(-8, 8, 9)[:, None, None, None]
     here = law.pose(angle)
     velocity = (law.pose(angle + speed * dt) - law.pose(angle - speed * dt)) / (2 * dt)
     torch.testing.assert_close(box.angles(here), angle[..., 0, 0])
     torch.testing.assert_close(box.speeds(here, velocity), speed[..., 0, 0], atol=0.01, rtol=0)
-    torques = torch.zeros(9, 3, 1)
-    path, velocities = box.rollout(here[:, 0], velocity[:, 0], 3, torques)
+    path, velocities = box.rollout(here[:, 0], velocity[:, 0], 3, torch.zeros(9, 3, 1))
     assert path.shape == velocities.shape == (9, 3, 1, 2)
-    pushed, _ = box.rollout(here[:, 0], velocity[:, 0], 3, torques + 1)
+    pushed, _ = box.rollout(here[:, 0], velocity[:, 0], 3, torch.ones(9, 3, 1))
     assert (pushed - path).abs().amax((1, 2, 3)).min() > 1e-4
-    two = InteractionNetwork(2, 8, 1, 2.0, dt, 1)
-    assert two.rollout(torch.rand(4, 2, 2), torch.rand(4, 2, 2), 2, torch.ones(4, 2, 1))[0].shape == (4, 2, 2, 2)
+
+
+def test_interrupted_filming_continues_and_the_first_sequences_stay_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(learn, "PART", 2)
+    whole = learn.film(4, 5, "train", folder=tmp_path)
+    first, last = sorted(tmp_path.iterdir())
+    last.unlink()
+    written = first.stat().st_mtime_ns
+    again = learn.film(3, 5, "train", folder=tmp_path)
+    assert first.stat().st_mtime_ns == written
+    for name, array in again.items():
+        np.testing.assert_array_equal(array, whole[name][:3])
+    assert np.abs(again["actions"]).max() <= 2
+    assert not np.array_equal(learn.film(2, 5, "valid", folder=tmp_path)["actions"], whole["actions"][:2])
+
+
+@pytest.fixture
+def model():
+    untrained = build_model(learn.pendulum_config(), PENDULUM).eval()
+    circle(untrained.physics)
+    return untrained
+
+
+def test_the_cockpit_obeys_its_sliders(model):
+    cockpit = Cockpit(model)
+    images = [cockpit.image.value]
+    cockpit.gravity.value = 5.0
+    for tick in range(1, 5):
+        cockpit.play.value = tick
+    images.append(cockpit.image.value)
+    cockpit.goal.value = 90  # its mark moves even while the pendulum stands still
+    assert len({*images, cockpit.image.value}) == 3
+    assert cockpit.driver.physics.values()["g"] == pytest.approx(5.0)
+    assert cockpit.pendulums.environments[0].unwrapped.g == 5.0
+    assert 'aria-label="pendulum, goal and plan"' in cockpit.show().data
+
+
+def test_every_row_is_measured_once_and_an_interruption_loses_nothing(model, tmp_path, monkeypatch):
+    names = "seed truth parameter_error recons_loss pred_loss train_seconds steps config device"
+    trained = dict.fromkeys(names.split(), 0) | {"learned": {"g": 9.9}, "versions": {}, "commit": "c"}
+    played = []
+
+    def short(pendulums, resets, driver, planner, degrees=0.0, steps=0):
+        played.append(degrees)
+        if len(played) == 6:
+            raise KeyboardInterrupt
+        return play(pendulums, resets, driver, SMALL, degrees, steps=8)
+
+    def measured(**options):
+        given = {"resets": 2, "others": 1, "counts": "5", "boxes": "5", "save_dir": str(tmp_path), **options}
+        return json.loads(experiment.run_experiment(experiment.Options(**given)).read_text())
+
+    small = {
+        "HOLDABLE": (0,), "TOO_STEEP": (60,), "CHANGED": (5.0,), "WEIGH_AFTER": 6, "HELD_OUT": 2, "STEPS": 2,
+        "EVERY": 1, "play": short, "learn": lambda *which: (model, trained), "runs_folder": lambda: tmp_path,
+        "film": lambda *which: learn.film(*which, folder=tmp_path / "films"),
+    }  # fmt: skip
+    for name, value in small.items():
+        monkeypatch.setattr(experiment, name, value)
+    with pytest.raises(KeyboardInterrupt):
+        measured()
+    first = json.loads((tmp_path / "s0.json").read_text())
+    assert first["goals"].keys() == {"0"}
+    result = measured()
+    assert (first["episodes"], first["goals"]["0"]) == (result["episodes"], result["goals"]["0"])
+    assert result["goals"].keys() == {"0", "60"}
+    assert len(result["gravity"]["5 weighed"]["estimated"]) == 1
+    assert result["black_box"]["5"]["error"] < 50
+    count = len(played)
+    assert measured(parts="goals")["gravity"] == result["gravity"]
+    oracle = experiment.reference(range(1), 60)
+    assert len(played) == count  # every row and every oracle was stored
+    row = experiment.compared(oracle, oracle)
+    assert row["relative"] == row["missed"] == 0
+    assert row["return_true_model"] == pytest.approx(oracle.rewards.sum(1).mean())
+    assert result["goals"]["60"]["off_true_model"] == pytest.approx(oracle.off[:, -50:].mean())
+    assert "episodes" not in measured(others=2, parts="goals")  # on other episodes nothing is reused
+
+
+@pytest.mark.parametrize("missing", ["gymnasium", "pygame"])
+def test_a_missing_library_is_one_sentence(missing, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["control"]) == 2
+    error = capsys.readouterr().err
+    assert f"the pendulum needs {missing}, which is not installed: python -m pip install -e '.[control]'" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--sequences", "3"], "sequences must be a whole number of at least 5, got 3"),
+        (["--resets", "0"], "resets must be a whole number of at least 1, got 0"),
+        (["--seed", "-1"], "seed must be a whole number of at least 0"),
+        (["--counts", "50,few"], "counts must be whole numbers of at least 5 with commas between, got '50,few'"),
+        (["--boxes", "3"], "boxes must be whole numbers of at least 5 with commas between, got '3'"),
+        (["--parts", "episode"], "there is no part 'episode'; allowed: episodes, "),
+    ],
+)
+def test_wrong_options_are_one_sentence(arguments, says, capsys):
+    assert main(["control", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_wrong_goals_gravities_and_horizons_are_refused():
+    for goal in (math.nan, "up", True, math.inf):
+        with pytest.raises(ConfigError, match="goal must be a number of degrees from upright"):
+            play(Pendulums(1), [0], TrueState(true_model()), SMALL, degrees=goal, steps=1)
+    for value in (0.0, -3.0, math.nan, math.inf, "heavy"):
+        with pytest.raises(ConfigError, match="gravity must be a number above 0"):
+            Pendulums(1, value)
+    with pytest.raises(ConfigError, match="number of episodes must be a whole number of at least 1, got 0"):
+        Pendulums(0)
+    with pytest.raises(ConfigError, match="horizon must be a whole number of at least 1, got 0"):
+        Planner(horizon=0)
+    with pytest.raises(ConfigError, match="elites must be at most candidates, 200, got 300"):
+        Planner(elites=300)
+
+
+def test_the_notebook_runs_in_any_folder_and_its_training_is_opened_again(tmp_path, capsys):
+    kept = tmp_path / "kept"
+    options = {"sequences": 5, "n_eval": 2, "steps": 2, "resets": 1, "frames": 8, "folder": str(kept)}
+    arguments = [x for name, value in options.items() for x in ("-p", name, str(value))]
+    notebook = ROOT / "notebooks" / "control.ipynb"
+    done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=notebook)
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
+    assert figures_in(outputs) >= 3
+    assert any("pig-player" in o.get("data", {}).get("text/html", "") for o in outputs)
+    assert not [o for o in outputs if o.output_type == "stream" and "Warning" in o["text"]]
+    assert {p.name for p in tmp_path.iterdir()} == {"out.ipynb", "kept"}
+    model, metrics = learn.learn(0, 5, folder=kept, n_eval=2)
+    assert metrics["steps"]["dynamics"] == 2
+    assert model.physics.arm > 1  # its circle was fitted
+    assert "dynamics" not in capsys.readouterr().out  # not trained again

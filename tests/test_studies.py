@@ -16,6 +16,7 @@ from pig_core.tasks import TASKS
 from pig_lab.report import results
 from pig_lab.report.results import KEYS, constants_of, load_curves, load_images, load_results, per_frame, summary_table
 from pig_lab.studies import paper, studies
+from pig_lab.studies.claims import NOT, PARTLY, UNTESTED, fewer
 from pig_lab.studies.studies import CHANGES, FULL, STUDIES, keep, missing
 
 TABLES = [*STUDIES, *FULL]
@@ -196,3 +197,18 @@ def test_the_summary_gives_the_median_and_the_worst_seed():
     short = {**whole, "epochs": 100, "config": {"batch_size": 20}}
     assert "| paper |" in summary_table(pd.DataFrame([whole]))
     assert "| paper, batch 20, 25,000 updates |" in summary_table(pd.DataFrame([short]))
+
+
+def test_fewer_sequences_are_claimed_only_where_the_black_box_needs_more():
+    def run(physics, box):
+        efficiency, black_box = ({str(n): {"relative": off} for n, off in rows.items()} for rows in (physics, box))
+        return {"sequences": 500, "efficiency": efficiency, "black_box": black_box}
+
+    good = {50: 0.01, 500: 0.01}
+    assert fewer([run(good, {50: 0.2, 500: 0.02})]).verdict == PARTLY  # the paper's own baseline was not run
+    assert fewer([run(good, {50: 0.02, 500: 0.02})]).verdict == NOT
+    assert fewer([run(good, {}), run({50: 0.2, 500: 0.3}, {50: 0.3})]).verdict == NOT
+    assert fewer([run({50: 0.01}, {})]).verdict == UNTESTED
+    some = fewer([run({5: 0.01, 50: 0.01}, {50: 0.2}), run({50: 0.01}, {})])  # 5: only one of two seeds
+    assert "physics from 50 sequences on" in some.found
+    assert some.who == "improved, 2 seeds"

@@ -1,12 +1,14 @@
 """Encoder and decoder: the authors' spatial transformer, TensorFlow's upsampling, and what coordinates mean."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from pig_core.build import build_model
-from pig_core.decoder import TemplateDecoder, bilinear_weights, placement_exact, placement_released
+from pig_core.decoder import TemplateDecoder, TurningDecoder, bilinear_weights, placement_exact, placement_released
 from pig_core.encoder import CenterOfMass, double_size
 
 from .authors import reference
@@ -123,3 +125,28 @@ def test_encoders_give_one_position_inside_the_image_for_each_object(task, recip
     assert positions.min() >= 0
     assert positions.max() <= size
     assert masks.sum(2).max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("coordinates", ["exact", "released"])
+@pytest.mark.parametrize("edge", ["taper", "cut"])
+def test_a_template_turned_by_zero_is_a_plain_one_and_a_quarter_turn_is_exact(coordinates, edge):
+    torch.manual_seed(0)
+    turning, plain = (kind(2, 3, 16, coordinates, edge) for kind in (TurningDecoder, TemplateDecoder))
+    plain.load_state_dict(turning.state_dict())
+    with torch.no_grad():
+        places = torch.rand(5, 2, 2) * 16
+        straight = torch.cat([places, torch.zeros(5, 2, 1)], -1)
+        torch.testing.assert_close(turning(straight), plain(places), atol=1e-6, rtol=0)
+        torch.testing.assert_close(turning(places), plain(places))
+        if coordinates == "exact":  # only there does a pose exist at the image's centre
+            middle, quarter = (torch.tensor([[[8.0, 8.0, turn]] * 2]) for turn in (0.0, math.pi / 2))
+            turned = turning.objects(middle, turning.appearance())[1].rot90(1, (-2, -1))
+            torch.testing.assert_close(turning.objects(quarter, turning.appearance())[1], turned, atol=1e-5, rtol=0)
+
+
+def test_a_turned_template_moves_with_its_position_pixel_by_pixel():
+    torch.manual_seed(0)
+    decoder = TurningDecoder(1, 3, 32, "exact", "taper")
+    with torch.no_grad():
+        here, there = (decoder.objects(torch.tensor([[[x, 14.3, 0.7]]]), decoder.appearance())[1] for x in (12.6, 17.6))
+        torch.testing.assert_close(there[..., 5:], here[..., :-5], atol=1e-4, rtol=0)

@@ -1,10 +1,9 @@
-"""Episodes: what is seen becomes a state, the state a plan, the first torque of the plan acts; many side by side."""
+"""Episodes: frames give a state, the state a plan, and the plan's first torque acts; many episodes at a time."""
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,8 +14,8 @@ from pig_core.physics import Dynamics
 from pig_core.state import State, gauss_newton
 from pig_core.system import ConfigError, Progress
 
-from .law import MAX_TORQUE, STEPS, Pendulum, Pendulums
-from .planner import Plan, Planner, cost
+from .law import STEPS, Pendulum, Pendulums
+from .planner import Planner, cost
 
 WAIT = 3  # frames without a torque at the start, until there are enough to estimate a speed: L - 1
 WEIGHED = tuple(range(8, 20, 3))  # frames after which gravity is estimated on the way to the last estimate
@@ -25,26 +24,11 @@ HELD_STEPS, HELD_DEGREES = 50, 5.0  # a goal is held if the angle is that near t
 GUESSES = (0.35, 0.6, 1.0, 1.6, 2.5)  # times the gravity believed so far: where its estimate starts
 
 
-class Driver(Protocol):
-    """Who says in which state an episode is, and by which physics to plan."""
-
-    physics: Dynamics
-
-    def watch(self, pendulums: Pendulums) -> None:
-        """A frame has come."""
-
-    def acted(self, torques: Tensor) -> None:
-        """Torques (E,) act until the next frame."""
-
-    def state(self) -> State:
-        """Position and velocity, (E, 1, D) each, now."""
-
-
 class TrueState:
-    """Is told the environment's state, and plans with the physics that is handed in.
+    """Gets the environment's state, and plans with the given physics.
 
     Args:
-        later: the physics to plan with once it has seen ``after`` frames; None: the same as before.
+        later: the physics to plan with from frame ``after`` on; None: the same.
     """
 
     def __init__(self, physics: Pendulum, later: Pendulum | None = None, after: int = WEIGHED[0]):
@@ -64,12 +48,12 @@ class TrueState:
 
 
 class Pixels:
-    """Sees frames and knows its own torques, nothing else.
+    """Gets frames and its own torques only.
 
     Args:
-        physics: to plan with; None: as the model has learned it.
-        weigh_after: frames after which gravity is estimated for the last time, of each episode by itself, after first
-            estimates on the way there; 0: never.
+        physics: to plan with; None: the model's own.
+        weigh_after: frames after which gravity is estimated for the last time, for each episode by itself, after
+            earlier estimates at the frames ``WEIGHED``; 0: never.
     """
 
     def __init__(self, model: PAIG, physics: Dynamics | None = None, weigh_after: int = 0):
@@ -100,15 +84,14 @@ class Pixels:
 
 @dataclass
 class Episodes:
-    """What happened in E episodes of T frames."""
+    """E episodes of T frames."""
 
-    states: np.ndarray  # (E, T + 1, 2) true angles and angular speeds
+    states: np.ndarray  # (E, T + 1, 2) true angles, radians, and angular speeds, radians per second
     torques: np.ndarray  # (E, T)
     rewards: np.ndarray  # (E, T)
     goal: float  # radians from upright
-    plan_milliseconds: float = math.nan  # of the CPU, a step of one episode, planned by itself
-    plans: list[Plan] = field(default_factory=list)  # of every frame, if they were to be kept
-    gravity: np.ndarray | None = None  # (E,) estimated on the way, m/s^2
+    plan_seconds: float = 0.0  # of the CPU, for the states and plans of all frames
+    gravity: np.ndarray | None = None  # (E,) estimated from the frames, m/s^2
 
     @property
     def returns(self) -> np.ndarray:
@@ -135,7 +118,7 @@ def checked_goal(degrees: float) -> float:
     """A goal in radians.
 
     Raises:
-        ConfigError: for what is not a finite number of degrees.
+        ConfigError: for anything but a finite number of degrees.
     """
     if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not math.isfinite(degrees):
         raise ConfigError(f"goal must be a number of degrees from upright, e.g. 0, -20 or 180, got {degrees!r}")
@@ -145,63 +128,47 @@ def checked_goal(degrees: float) -> float:
 def play(
     pendulums: Pendulums,
     seeds: Sequence[int],
-    driver: Driver,
-    planner: Planner | None,
+    driver: TrueState | Pixels,
+    planner: Planner,
     degrees: float = 0.0,
     steps: int = STEPS,
-    keep_plans: bool = False,
     name: str = "episodes",
 ) -> Episodes:
-    """Play one episode from each reset seed, all at a time.
+    """Play one episode from each reset seed, all at a time; the driver gives states and physics, the planner torques.
 
     Args:
-        planner: None: torques at random, the same for the same seed.
-        degrees: the goal, from upright; rewards are the environment's with the distance from this goal.
+        degrees: the goal, from upright; rewards are the environment's, with the distance from this goal.
     """
     goal = checked_goal(degrees)
     states, torques = [pendulums.reset(seeds)], []
-    planning = (planner or Planner()).start(seeds)
+    planning = planner.start(seeds)
     goals = torch.full((len(seeds),), goal)
-    plans, rngs, planned = [], [np.random.default_rng([17, int(seed)]) for seed in seeds], 0.0
+    planned = 0.0
     with Progress(name, steps, interval=50) as progress:
         for t in range(steps):
-            if planner is None:
-                torque = torch.tensor([rng.uniform(-MAX_TORQUE, MAX_TORQUE) for rng in rngs])
+            driver.watch(pendulums)
+            if t < WAIT:
+                planning.skip()
+                torque = torch.zeros(len(seeds))
             else:
-                driver.watch(pendulums)
-                if t < WAIT:
-                    planning.skip()
-                    torque = torch.zeros(len(seeds))
-                else:
-                    started = time.process_time()
-                    plan = planning.step(*driver.state(), driver.physics, goals)
-                    planned += time.process_time() - started
-                    torque = plan.torques[:, 0, 0]
-                    plans += [plan] if keep_plans else []
-                driver.acted(torque)
+                started = time.process_time()
+                torque = planning.step(*driver.state(), driver.physics, goals)[:, 0, 0]
+                planned += time.process_time() - started
+            driver.acted(torque)
             pendulums.step(torque.numpy())
             torques.append(torque.numpy())
             states.append(pendulums.states)
             progress.advance()
     states, torques = np.stack(states, 1), np.stack(torques, 1)
     reward = -cost(*(torch.from_numpy(x) for x in (states[:, :-1, 0], states[:, :-1, 1], torques)), torch.tensor(goal))
-    each = 1e3 * planned / max(1, steps - WAIT)
-    return Episodes(
-        states,
-        torques,
-        reward.numpy(),
-        goal,
-        each if len(seeds) == 1 else math.nan,
-        plans,
-        getattr(driver, "weighed", None),
-    )
+    return Episodes(states, torques, reward.numpy(), goal, planned, getattr(driver, "weighed", None))
 
 
 @torch.no_grad()
 def estimate_gravity(physics: Pendulum, positions: Tensor, torques: Tensor) -> Tensor:
-    """Gravity (E,), m/s^2, and with it the starts of E episodes, that fit their frames best.
+    """Gravity (E,), m/s^2, that fits the frames of E episodes best, each with its own start.
 
-    Where the frames say nothing, such as upright at rest, it stays near what was believed.
+    Where frames contain no information, such as upright at rest, it stays near the gravity of ``physics``.
 
     Args:
         physics: with the gravity believed so far.
@@ -211,7 +178,7 @@ def estimate_gravity(physics: Pendulum, positions: Tensor, torques: Tensor) -> T
     e, frames, pushed, dt = len(angles), angles.shape[1], torques.double(), physics.dt
 
     def path(unknown: Tensor) -> Tensor:
-        """Angles (B, T) of starts and logarithms of gravity, (B, 3), and, last, what speaks for those believed."""
+        """Angles (B, T) from starts and log gravity, (B, 3); the last entry is the prior's."""
         angle, step, log = (x[:, None, None] for x in unknown.unbind(1))
         law, acts = physics.given(g=log.exp()).double(), pushed.repeat_interleave(len(unknown) // e, 0)
         rolled, _ = law.rollout(angle, step / dt, frames - 1, acts)

@@ -1,95 +1,88 @@
-"""Train on random torques, then control from pixels, and keep what was measured: ``python -m pig_core control``.
+"""Train a pendulum on random torques, then control it from pixels: ``pig control``.
 
-Each seed leaves ``reports/results/control/s<seed>.json``. What is measured stands in parts, each kept when it is
-done: a command that was interrupted goes on where it was.
+Each seed writes ``reports/results/control/s<seed>.json`` row by row: an interrupted command continues where it stopped.
 """
 
+import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from pig_core.baselines import InteractionNetwork
 from pig_core.model import PAIG, to_video
+from pig_core.physics import Dynamics
+from pig_core.state import State
 from pig_core.system import (
     ConfigError,
+    Progress,
     commit,
     from_command_line,
     option,
     options,
     replacing,
     results_folder,
+    runs_folder,
     write_json,
 )
 
-from .blackbox import PixelsOfBlackBox, train_black_box
-from .episodes import Episodes, Pixels, TrueState, play
-from .film import HELD_OUT, film
-from .law import PENDULUM, TRUE_GRAVITY, Pendulums, gymnasium
-from .learn import learn, pendulum_config, run_folder
+from .episodes import WAIT, Episodes, Pixels, TrueState, play
+from .law import MAX_TORQUE, PENDULUM, TRUE_GRAVITY, Pendulum, Pendulums, gymnasium
+from .learn import HELD_OUT, film, learn, pendulum_config
 from .planner import Planner
-
-# What is measured of a trained pendulum: one function a row of the results, each against the true model and state.
 
 HOLDABLE = (0, 10, -10, 20, -20, 160, 180, 200)  # degrees from upright at which the torque outweighs gravity
 TOO_STEEP = (60, 90, 270, 300)
 WEIGH_AFTER = 20  # frames
 TIMED = 30  # frames
 CHANGED = (5.0, 15.0)  # gravity, m/s^2
-SHOWN_EVERY = 2  # frames of the episodes that are kept for the page
-FANS = (3, 20, 40, 60, 90, 120)  # frames of which the plans are kept
-Rows = Iterator[tuple[str, dict]]  # name of a row, and what was measured: a part of the results, as it grows
+SHOWN_EVERY = 2  # frames of the episodes for the page
+UNITS, STEPS, BATCH, RATE, EVERY = 64, 3000, 128, 3e-3, 100  # of the network without physics
 
 
-class Keep(Protocol):
-    """What was measured before, or measures it now."""
-
-    def __call__(self, name: str, measure: Callable[[], object], shared: bool = False) -> object:
-        """The row of this name; ``shared``: the same for every trained model."""
-
-
-class Outcome(Protocol):
-    """How E episodes went: :class:`Episodes`, or those that were kept."""
-
-    returns: np.ndarray  # (E,)
-    held: np.ndarray  # (E,) whether the goal was held at the end
-    off_at_end: np.ndarray  # (E,) degrees
-
-
-def true_model(gravity: float = TRUE_GRAVITY):
-    """The environment's own constants in the law."""
+def true_model(gravity: float = TRUE_GRAVITY) -> Pendulum:
+    """The law with the environment's own constants."""
     return PENDULUM.physics(1, {"g": gravity, "a": 1.0})
 
 
 def from_pixels(model: PAIG, resets: Sequence[int], degrees: float = 0, arrow: bool = True, **options) -> Episodes:
     """Episodes planned with the learned model from frames alone."""
-    pendulums = Pendulums(len(resets), arrow=arrow)
-    return play(pendulums, resets, Pixels(model), Planner(), degrees, name=f"pixels {degrees:g}", **options)
+    return play(Pendulums(len(resets), arrow=arrow), resets, Pixels(model), Planner(), degrees, **options)
 
 
-def from_truth(resets: Sequence[int], degrees: float = 0, gravity: float = TRUE_GRAVITY, **options) -> Episodes:
-    """The reference: the same planner with the true model, told the true state, with the same random numbers."""
-    pendulums, driver = Pendulums(len(resets), gravity), TrueState(true_model(gravity))
-    return play(pendulums, resets, driver, Planner(), degrees, name=f"true {degrees:g}", **options)
+def from_truth(
+    resets: Sequence[int], degrees: float = 0, gravity: float = TRUE_GRAVITY, late: bool = False, **options
+) -> Episodes:
+    """The reference: the same planner with the true model and the true state, with the same random numbers.
+
+    Args:
+        late: the model has the environment's usual gravity until pixels could give a first estimate of another one.
+    """
+    driver = TrueState(true_model(), later=true_model(gravity)) if late else TrueState(true_model(gravity))
+    return play(Pendulums(len(resets), gravity), resets, driver, Planner(), degrees, **options)
 
 
-def reference(keep: Keep, resets: Sequence[int], degrees: float = 0, gravity: float = TRUE_GRAVITY) -> Outcome:
-    """The outcomes of :func:`from_truth`, which no training has a say in, played once."""
+def reference(resets: range, degrees: float = 0, gravity: float = TRUE_GRAVITY, late: bool = False) -> Episodes:
+    """The episodes of :func:`from_truth`; the same for every training, so they are played once and stored."""
+    name = f"goal{degrees:g}-gravity{gravity:g}-resets{len(resets)}{'-late' if late else ''}.npz"
+    path = runs_folder() / "pendulum" / "true-model" / name
+    if not path.is_file():
+        played = from_truth(resets, degrees, gravity, late)
+        stored = {key: getattr(played, key) for key in ("states", "torques", "rewards", "goal")}
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, **stored)
+    with np.load(path, allow_pickle=False) as file:
+        return Episodes(**file)
 
-    def measure() -> dict[str, list]:
-        episodes = from_truth(resets, degrees, gravity)
-        return {name: getattr(episodes, name).tolist() for name in Outcome.__annotations__}
 
-    kept = keep(f"goal {degrees:g} gravity {gravity:g} resets {len(resets)}", measure, shared=True)
-    return SimpleNamespace(**{name: np.array(values) for name, values in kept.items()})
-
-
-def compared(ours: Outcome, true: Outcome) -> dict[str, object]:
+def compared(ours: Episodes, true: Episodes) -> dict[str, object]:
     """One row: mean returns over the same resets, and how often the goal was held."""
     pixels, reference = ours.returns, true.returns
     return {
@@ -107,135 +100,165 @@ def compared(ours: Outcome, true: Outcome) -> dict[str, object]:
     }
 
 
-def episodes(model: PAIG, resets: Sequence[int], keep: Keep) -> dict[str, object]:
-    """Swung up, from pixels alone."""
+def measurements(model: PAIG | None, given: "Options") -> dict[str, Callable | dict[str, Callable]]:
+    """Parts of a result, in the order in which they are measured: a function, or functions by the names of their rows.
 
-    def row() -> dict[str, object]:
-        return compared(from_pixels(model, resets), reference(keep, resets))
-
-    return keep(f"episodes {len(resets)}", row)
-
-
-def goals(model: PAIG, resets: Sequence[int], keep: Keep) -> Rows:
-    """Other goals with the same model: no new data, no training."""
-
-    def row(degrees: float) -> dict[str, object]:
-        compares = compared(from_pixels(model, resets, degrees), reference(keep, resets, degrees))
-        return compares | {"holdable": degrees in HOLDABLE}
-
-    for degrees in (*HOLDABLE, *TOO_STEEP):
-        yield str(degrees), keep(f"goal {degrees}", partial(row, degrees))
-
-
-def gravity(model: PAIG, resets: Sequence[int], others: Sequence[int], keep: Keep) -> Rows:
-    """Another gravity in the environment: told, one number is changed in the model; or weighed from 20 frames.
-
-    Where it is told, one start of twenty that needs a swing more would cost 2 % of the return: more starts are played.
-    Where it is weighed, beside it stands the true model told as late as pixels give the first estimate.
+    Args:
+        model: as trained; None: only the names are needed.
     """
-    drivers = {
-        "told": lambda value: Pixels(model, model.physics.given(g=value)),
-        "weighed": lambda value: Pixels(model, weigh_after=WEIGH_AFTER),
-        "unaware": lambda value: Pixels(model),
+    every, others = range(given.resets), range(given.others)
+
+    def goal(degrees: float) -> dict[str, object]:
+        """Another goal with the same model: no new data, no training."""
+        row = compared(from_pixels(model, others, degrees), reference(others, degrees))
+        return row | {"holdable": degrees in HOLDABLE}
+
+    def gravity(value: float, how: str) -> dict[str, object]:
+        """Another gravity in the environment: given to the model, estimated from frames, or unknown to the model."""
+        resets = every if how == "told" else others  # one start of 20 that needs a swing more would cost 2 %
+        known = {"told": {"physics": model.physics.given(g=value)}, "weighed": {"weigh_after": WEIGH_AFTER}}
+        driver = Pixels(model, **known.get(how, {}))
+        ours = play(Pendulums(len(resets), value), resets, driver, Planner())
+        row = compared(ours, reference(resets, gravity=value))
+        if how == "weighed":
+            late = reference(resets, gravity=value, late=True).returns.mean().item()
+            row |= {"estimated": ours.gravity.round(3).tolist(), "return_told_late": late}
+        return row
+
+    def trained(sequences: int, arrow: bool = True) -> dict[str, object]:
+        """Another training: on fewer or more sequences, or on frames that do not show the last torque."""
+        other, metrics = learn(given.seed, sequences, arrow)
+        row = compared(from_pixels(other, others, arrow=arrow), reference(others))
+        return row | {name: metrics[name] for name in ("learned", "parameter_error", "train_seconds")}
+
+    def without_physics(sequences: int) -> dict[str, object]:
+        """A network instead of physics, trained on the positions that this model encodes."""
+        box, errors = train_black_box(model, sequences, given.seed)
+        ours = play(Pendulums(len(others)), others, PixelsOfBlackBox(model, box), Planner())
+        return compared(ours, reference(others)) | errors
+
+    return {
+        "episodes": lambda: compared(from_pixels(model, every), reference(every)),
+        "plan_milliseconds": lambda: 1e3 * from_pixels(model, [0], steps=TIMED).plan_seconds / (TIMED - WAIT),
+        "goals": {str(degrees): partial(goal, degrees) for degrees in (*HOLDABLE, *TOO_STEEP)},
+        "gravity": {
+            f"{g:g} {how}": partial(gravity, g, how) for how in ("told", "weighed", "unaware") for g in CHANGED
+        },
+        "efficiency": {str(n): partial(trained, n) for n in given.numbers("counts")},
+        "black_box": {str(n): partial(without_physics, n) for n in given.numbers("boxes")},
+        "without_arrow": partial(trained, given.sequences, arrow=False),
     }
 
-    def row(value: float, name: str) -> dict[str, object]:
-        played = resets if name == "told" else others
-        ours = play(Pendulums(len(played), value), played, drivers[name](value), Planner(), name=f"{name} {value:g}")
-        compares = compared(ours, reference(keep, played, gravity=value))
-        if ours.gravity is None:
-            return compares
-        late = keep(f"told late {value:g} resets {len(played)}", partial(told_late, played, value), shared=True)
-        return compares | {"estimated": ours.gravity.round(3).tolist(), "return_told_late": late}
 
-    for name in drivers:
-        for value in CHANGED:
-            yield f"{value:g} {name}", keep(f"gravity {value:g} {name}", partial(row, value, name))
+class BlackBoxPendulum(Dynamics):
+    """An interaction network in pixels instead of physics; the planner also needs the angle of a position.
 
+    Args:
+        pivot, arm: of the circle on which the positions lie, pixels, (2,) and ().
+    """
 
-def told_late(resets: Sequence[int], gravity: float) -> float:
-    """The mean return of the true model, told another gravity when pixels first give an estimate of it."""
-    driver = TrueState(true_model(), later=true_model(gravity))
-    pendulums = Pendulums(len(resets), gravity)
-    return play(pendulums, resets, driver, Planner(), name=f"late {gravity:g}").returns.mean().item()
+    def __init__(self, pivot: Tensor, arm: Tensor):
+        super().__init__()
+        task = PENDULUM
+        self.dt = task.dt
+        self.cell = InteractionNetwork(1, UNITS, 1, 2 * arm.item(), task.dt, task.law.n_actions)
+        self.register_buffer("pivot", pivot.clone())
+        self.register_buffer("arm", arm.clone())
 
+    def rollout(self, pos: Tensor, vel: Tensor, steps: int, actions: Tensor) -> State:
+        """As :meth:`pig_core.physics.Law.rollout`, in pixels."""
+        corner = self.pivot - self.arm  # so that the network sees a circle of radius 1 around 0
+        path, velocities = self.cell.rollout(pos - corner, vel, steps, actions / MAX_TORQUE)
+        return path + corner, velocities
 
-def efficiency(seed: int, counts: Sequence[int], resets: Sequence[int], keep: Keep) -> Rows:
-    """Fewer (or more) training sequences: errors of the constants, and what a return they are good for."""
+    def angles(self, path: Tensor) -> Tensor:
+        """Angles from upright, radians, (B, T), of a rollout (B, T, 1, 2)."""
+        left, up = (self.pivot - path[:, :, 0]).unbind(-1)
+        return torch.atan2(left, up)
 
-    def row(n: int) -> dict[str, object]:
-        model, metrics = learn(seed, n)
-        learned = {name: metrics[name] for name in ("learned", "parameter_error", "train_seconds")}
-        return compared(from_pixels(model, resets), reference(keep, resets)) | learned
-
-    for n in counts:
-        yield str(n), keep(f"sequences {n}", partial(row, n))
-
-
-def black_box(model: PAIG, seed: int, counts: Sequence[int], resets: Sequence[int], keep: Keep) -> Rows:
-    """A network instead of physics, trained on the positions that this model sees in so many sequences."""
-
-    def row(n: int) -> dict[str, object]:
-        box, errors = train_black_box(model, n, seed)
-        ours = play(Pendulums(len(resets)), resets, PixelsOfBlackBox(model, box), Planner(), name=f"black box {n}")
-        return compared(ours, reference(keep, resets)) | errors
-
-    for n in counts:
-        yield str(n), keep(f"black box {n}", partial(row, n))
+    def speeds(self, path: Tensor, velocities: Tensor) -> Tensor:
+        """Angular speeds, radians per second, (B, T), of a rollout (B, T, 1, 2)."""
+        (left, up), (right, down) = ((self.pivot - path[:, :, 0]).unbind(-1), velocities[:, :, 0].unbind(-1))
+        return (left * down - up * right) / self.arm.square()
 
 
-def without_arrow(seed: int, sequences: int, resets: Sequence[int], keep: Keep) -> dict[str, object]:
-    """Trained and tested on pictures that do not show the last torque."""
+class PixelsOfBlackBox(Pixels):
+    """Gets the same frames; the velocity is the difference of the last two positions, as in the network's training."""
 
-    def row() -> dict[str, object]:
-        model, metrics = learn(seed, sequences, arrow=False)
-        compares = compared(from_pixels(model, resets, arrow=False), reference(keep, resets))
-        return compares | {"learned": metrics["learned"], "parameter_error": metrics["parameter_error"]}
-
-    return keep("without arrow", row)
+    @torch.no_grad()
+    def state(self) -> State:
+        before, now = self.positions[-2:]
+        return now, (now - before) / self.physics.dt
 
 
 @torch.no_grad()
-def arrow_effect(model: PAIG, sequences: int = HELD_OUT) -> dict[str, float]:
-    """What the arrow of the last torque does to the states that the model sees: the same videos with and without it.
+def encoded(model: PAIG, split: str, n: int) -> tuple[Tensor, Tensor]:
+    """Encoded positions of the first ``n`` sequences, (n, T, 1, 2), and their actions (n, T, 1)."""
+    films = film(n, PENDULUM.train_length, split)
+    positions = [model.encode_frames(to_video(torch.from_numpy(frames)))[0] for frames in films["x"]]
+    return torch.stack(positions), torch.from_numpy(films["actions"])
 
-    A velocity that were read from the arrow would be another one without it.
+
+def train_black_box(model: PAIG, sequences: int, seed: int) -> tuple[BlackBoxPendulum, dict[str, float]]:
+    """Train a network to predict P frames of positions; the step with the least validation error is used.
+
+    Returns:
+        the network, and rms errors of prediction after P frames, pixels: "error" of the network and "error_physics"
+        of the model's physics on the same validation sequences; "box_seconds" of the CPU.
     """
-    states, films = {}, {arrow: film(sequences, PENDULUM.train_length, "valid", arrow) for arrow in (True, False)}
-    for arrow, held in films.items():
-        positions, _ = model.encode(to_video(torch.from_numpy(held["x"])))
-        windows = positions.unfold(1, model.input_steps, 1).movedim(-1, 2).flatten(0, 1)  # (N, L, 1, 2)
-        acted = torch.from_numpy(held["actions"]).unfold(1, model.input_steps, 1).movedim(-1, 2).flatten(0, 1)
-        states[arrow] = model.state(windows, acted)
-    angle, speed = ((with_it - without).flatten() for with_it, without in zip(states[True], states[False], strict=True))
-    angle = torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
-    last = acted[:, model.input_steps - 2, 0]
-    return {
-        "states": len(speed),
-        "angle_difference": angle.square().mean().sqrt().item(),  # radians, root mean square
-        "speed_difference": speed.square().mean().sqrt().item(),  # radians per second
-        "speed_difference_per_torque": ((speed * last).sum() / last.square().sum()).item(),
+    started = time.process_time()
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    box, ahead, dt = BlackBoxPendulum(model.physics.pivot, model.physics.arm), model.pred_steps, PENDULUM.dt
+    train, valid = encoded(model, "train", sequences), encoded(model, "valid", HELD_OUT)
+    optimizer = torch.optim.Adam(box.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    best, kept = float("inf"), copy.deepcopy(box.state_dict())
+
+    def off(positions: Tensor, actions: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """Errors of positions (B, P, 1, 2) and of steps per frame in a rollout from frame ``start``."""
+        steps = positions.diff(dim=1)  # (B, T - 1, 1, 2)
+        acts = actions[:, start : start + ahead]
+        path, velocities = box.rollout(positions[:, start], steps[:, start - 1] / dt, ahead, acts)
+        later = slice(start + 1, start + 1 + ahead)
+        return path - positions[:, later], dt * velocities - steps[:, start : start + ahead]
+
+    with Progress("black box", STEPS, interval=500) as progress:
+        for step in range(STEPS):
+            chosen = torch.randint(sequences, (BATCH,), generator=generator)
+            start = 1 + step % (train[0].shape[1] - ahead - 1)
+            loss = sum(x.square().mean() for x in off(train[0][chosen], train[1][chosen], start))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            progress.advance()
+            if (step + 1) % EVERY == 0:
+                with torch.no_grad():
+                    error = off(*valid, model.input_steps - 1)[0].square().mean().item()
+                if error < best:
+                    best, kept = error, copy.deepcopy(box.state_dict())
+    box.load_state_dict(kept)
+    with torch.no_grad():
+        last = off(*valid, model.input_steps - 1)[0][:, -1]
+        physics = model.predict(valid[0][:, : model.input_steps], ahead, valid[1])[0][:, -1] - valid[0][:, -1]
+    return box.requires_grad_(False), {
+        "error": last.square().sum(-1).mean().sqrt().item(),
+        "error_physics": physics.square().sum(-1).mean().sqrt().item(),
+        "box_seconds": time.process_time() - started,
     }
-
-
-def plan_milliseconds(model: PAIG) -> float:
-    """What a step of one episode takes: state and plan, without the encoding and without the environment."""
-    return from_pixels(model, [0], steps=TIMED).plan_milliseconds
 
 
 @torch.no_grad()
 def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
-    """One reset, three ways, for people to look at: arrays of a few 100 kB.
+    """One reset for the page's player, from pixels and with the true model.
 
     Returns:
-        "pixels", "true" and "random": frames (T, S, S, 3) uint8; "imagined": the same frames drawn by the model from
-        what it believes; "fans": angles where every tenth candidate of a plan leads, (frames, candidates, H), radians,
-        those with much noise first.
+        "pixels" and "true": frames (T, S, S, 3) uint8, and with "_angle" radians from upright, (STEPS + 1,);
+        "imagined": the frames of "pixels" as the model decodes them.
     """
     arrays: dict[str, np.ndarray] = {}
-    ours, true = from_pixels(model, [reset], keep_plans=True), from_truth([reset])
-    random = play(Pendulums(1), [reset], TrueState(true_model()), None)
-    for name, episodes in {"pixels": ours, "true": true, "random": random}.items():
+    for name, episodes in {"pixels": from_pixels(model, [reset]), "true": from_truth([reset])}.items():
         pendulums, frames = Pendulums(1), []
         for t in range(0, episodes.torques.shape[1], SHOWN_EVERY):
             pendulums.put(episodes.states[:, t])
@@ -246,14 +269,7 @@ def shown(model: PAIG, reset: int) -> dict[str, np.ndarray]:
     video = to_video(torch.from_numpy(arrays["pixels"]))
     drawn = model.draw(model.encode_frames(video)[0])
     arrays["imagined"] = (drawn.clamp(0, 1) * 255).round().byte().movedim(1, -1).numpy()
-    fans = []
-    for t in FANS:
-        plan = ours.plans[t - FANS[0]]
-        some = plan.candidates[0, ::10]
-        start = torch.from_numpy(ours.states[:, t]).float().expand(len(some), 2)
-        path, _ = model.physics.rollout(start[:, :1, None], start[:, 1:, None], some.shape[1], some)
-        fans.append(path[..., 0, 0].numpy())
-    return arrays | {"fans": np.stack(fans).astype(np.float32), "fan_frames": np.array(FANS)}
+    return arrays
 
 
 @options
@@ -262,17 +278,17 @@ class Options:
 
     seed: int = option(0, "fixes weights and batches of the training", ge=0, le=2**32 - 1)
     sequences: int = option(500, "training sequences, 14 frames each", ge=5)
-    resets: int = option(100, "episodes of the main row and of told gravity: reset seeds 0, 1, ...", ge=1)
+    resets: int = option(100, "episodes of the main row and of given gravity: reset seeds 0, 1, ...", ge=1)
     others: int = option(20, "episodes of every other row", ge=1)
     counts: str = option("50,150,15,5,5000", "training sequences to compare with, separated by commas")
     boxes: str = option("50,500", "training sequences of a model without physics, separated by commas")
-    parts: str = option("", "parts to measure, separated by commas; empty: all of them")
+    parts: str = option("", "parts to measure where the result lacks them, separated by commas; empty: all")
     save_dir: str = option("", "folder of the results; empty: reports/results/control")
 
     def __post_init__(self) -> None:
-        self.numbers("counts"), self.numbers("boxes")
-        if unknown := [name for name in filter(None, self.parts.split(",")) if name not in PARTS]:
-            raise ConfigError(f"there is no part {unknown[0]!r}; allowed: {', '.join(PARTS)}")
+        parts = measurements(None, self)
+        if unknown := [name for name in filter(None, self.parts.split(",")) if name not in parts]:
+            raise ConfigError(f"there is no part {unknown[0]!r}; allowed: {', '.join(parts)}")
 
     def numbers(self, name: str) -> list[int]:
         """Numbers of sequences, from the text of an option."""
@@ -282,86 +298,56 @@ class Options:
         return [int(count) for count in text.split(",")]
 
 
-# Name -> what it measures, of the model and the options: one row, or one after the other.
-PARTS: dict[str, Callable[[PAIG, Options, Keep], dict | float | Rows]] = {
-    "episodes": lambda model, o, keep: episodes(model, range(o.resets), keep),
-    "plan_milliseconds": lambda model, o, keep: keep("plan", lambda: plan_milliseconds(model)),
-    "arrow": lambda model, o, keep: keep("arrow", lambda: arrow_effect(model)),
-    "goals": lambda model, o, keep: goals(model, range(o.others), keep),
-    "gravity": lambda model, o, keep: gravity(model, range(o.resets), range(o.others), keep),
-    "efficiency": lambda model, o, keep: efficiency(o.seed, o.numbers("counts"), range(o.others), keep),
-    "black_box": lambda model, o, keep: black_box(model, o.seed, o.numbers("boxes"), range(o.others), keep),
-    "without_arrow": lambda model, o, keep: without_arrow(o.seed, o.sequences, range(o.others), keep),
-}
-
-
-def run_experiment(options: Options) -> Path:
-    """Train, measure what is missing, write the result; returns its path.
+def run_experiment(given: Options) -> Path:
+    """Train, measure what the result lacks, write the result; returns its path.
 
     Raises:
         ConfigError, RunError: with one sentence on what to change.
     """
-    gymnasium()  # misses what is missing before an hour has passed
-    pendulum_config(options.seed, options.sequences)
-    torch.manual_seed(options.seed)
-    folder = Path(options.save_dir) if options.save_dir else results_folder() / "control"
-    model, metrics = learn(options.seed, options.sequences)
-    own = run_folder(options.seed, options.sequences) / f"rows-{options.others}"
-    path = folder / f"s{options.seed}.json"
+    gymnasium()  # a missing library is reported now, not after an hour
+    pendulum_config(given.seed, given.sequences)
+    torch.manual_seed(given.seed)
+    folder = Path(given.save_dir) if given.save_dir else results_folder() / "control"
+    path = folder / f"s{given.seed}.json"
+    model, metrics = learn(given.seed, given.sequences)
     before = json.loads(path.read_text()) if path.is_file() else {}
-    same = before.get("learned") == metrics["learned"] and before.get("commit") == metrics["commit"]
-    measured = {name: before[name] for name in PARTS if same and name in before}  # in a command with other parts
-    commits = set(before["commits_of_rows"]) if same else set()
+    played = {name: before.get("options", {}).get(name) for name in ("resets", "others")}
+    same = all(before.get(name) == metrics[name] for name in ("learned", "commit"))
+    if not same or played != {name: getattr(given, name) for name in played}:
+        before = {}  # of another training, or on other episodes
+    parts = measurements(model, given)
+    measured = {name: before[name] for name in parts if name in before}
+    commits = set(before.get("commits_of_rows", []))
 
-    def keep(name: str, measure: Callable[[], object], shared: bool = False) -> object:
-        file = (own.parent.parent / "true-model" if shared else own) / f"{name.replace(' ', '_')}.json"
-        if not file.is_file():
-            write_json(file, {"value": measure(), "commit": commit()})
-        row = json.loads(file.read_text())
-        commits.add(row["commit"])
-        return row["value"]
-
-    for name in filter(None, options.parts.split(",")) if options.parts else PARTS:
-        part = PARTS[name](model, options, keep)
-        if isinstance(part, Iterator):  # rows of an earlier command stay, each new one is written when it is done
-            for row, value in part:
-                measured[name] = measured.get(name, {}) | {row: value}
-                write_json(path, _result(options, metrics, measured, sorted(commits)))
-        else:
-            measured[name] = part
-            write_json(path, _result(options, metrics, measured, sorted(commits)))
-    if options.seed == 0 and not (folder / "episodes.npz").is_file():
+    for part in filter(None, given.parts.split(",")) if given.parts else parts:
+        single = callable(parts[part])
+        rows = measured if single else measured.setdefault(part, {})
+        for name, measure in ({part: parts[part]} if single else parts[part]).items():
+            if name not in rows:
+                print(f"measuring {part}" if single else f"measuring {part}, {name}", flush=True)
+                rows[name] = measure()
+                commits.add(commit())
+            write_json(path, _result(given, metrics, measured, sorted(commits)))
+    if given.seed == 0 and not (folder / "episodes.npz").is_file():
         with replacing(folder / "episodes.npz") as temporary:
             np.savez_compressed(temporary, **shown(model, reset=4))
     return path
 
 
-def _result(options: Options, metrics: dict, measured: dict, commits: list[str]) -> dict[str, object]:
-    """The training's numbers, what was measured, and by which commits."""
-    learned = ("seed", "learned", "truth", "parameter_error", "recons_loss", "pred_loss", "train_seconds", "steps",
-               "config")  # fmt: skip
+def _result(given: Options, metrics: dict, measured: dict, commits: list[str]) -> dict[str, object]:
+    """The training's numbers, the measured parts, and their provenance."""
+    names = "seed learned truth parameter_error recons_loss pred_loss train_seconds train_cpu_seconds steps config"
     main = measured.get("episodes", {})
     return {
-        **{name: metrics[name] for name in learned},
-        "train_cpu_seconds": metrics.get("train_cpu_seconds"),
-        "sequences": options.sequences,
+        **{name: metrics.get(name) for name in f"{names} device commit".split()},
+        "sequences": given.sequences,
         "return_pixels": main.get("return_pixels"),
         "return_true_model": main.get("return_true_model"),
         **measured,
-        "options": asdict(options),
-        "device": metrics["device"],
-        "versions": metrics["versions"] | library_versions(),
-        "commit": metrics["commit"],
+        "options": asdict(given),
+        "versions": metrics["versions"] | {name: version(name) for name in ("gymnasium", "pygame")},
         "commits_of_rows": commits,
     }
-
-
-def library_versions() -> dict[str, str]:
-    """Of what draws and moves the pendulum."""
-    library = gymnasium()  # first: it silences the greeting
-    import pygame
-
-    return {"gymnasium": library.__version__, "pygame": pygame.version.ver}
 
 
 def load(folder: Path | None = None) -> list[dict]:
@@ -370,7 +356,7 @@ def load(folder: Path | None = None) -> list[dict]:
 
 
 def by_sequences(result: dict) -> dict[str, dict]:
-    """The rows of "efficiency", and among them the training that all other parts are about."""
+    """Rows of "efficiency" by the number of sequences, with the training of all other parts among them."""
     rows = dict(result.get("efficiency", {}))
     if result.get("episodes"):
         rows[str(result["sequences"])] = {"parameter_error": result["parameter_error"], **result["episodes"]}

@@ -1,11 +1,9 @@
-"""Planning by the cross-entropy method: draw torques, roll them out, keep the best, draw around those.
+"""Planning by the cross-entropy method: sample torques, roll them out, sample again around the best.
 
-Upright, a pendulum doubles a mistake within a fifth of a second: noise of full size throughout, drawn for each frame
-by itself, never comes to rest beside the top. Therefore candidates differ in size at first, later vary as the elites
-vary together, and what was good stays among them.
+An upright pendulum doubles an error within 0.2 s: candidates with full-size noise in every frame never hold it still.
+Therefore candidates differ in size in the first round, later vary as the elites vary together, and the best ones stay.
 
-All candidates of all episodes are one batch of the physics' own rollout, so what plans with a learned law plans with
-the true one, or with a black box, too.
+Candidates of all episodes are one batch of the physics' own rollout: learned law, true law or a black box.
 """
 
 import math
@@ -20,16 +18,7 @@ from pig_core.system import ConfigError
 
 from .law import MAX_TORQUE
 
-SMALLEST = 0.01  # of the full noise: the candidate that differs least from the plan so far
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was planned for each of E episodes."""
-
-    torques: Tensor  # (E, H, 1) the mean of the last round's elites, the best candidates
-    candidates: Tensor  # (E, N, H, 1) what was tried in the first round
-    costs: Tensor  # (E, N) what each of them would cost
+SMALLEST = 0.01  # of the full noise, for the candidate nearest to the plan so far
 
 
 @dataclass(frozen=True)
@@ -57,12 +46,12 @@ class Planner:
             raise ConfigError(f"elites must be at most candidates, {self.candidates}, got {self.elites}")
 
     def start(self, seeds: Sequence[int]) -> "Planning":
-        """Begin episodes; the seed of each fixes its random numbers, whoever else is planned for beside it."""
+        """Begin episodes; each has its own seed, so its plans do not depend on the other episodes."""
         return Planning(self, [torch.Generator().manual_seed(7919 * int(seed) + 1) for seed in seeds])
 
 
 class Planning:
-    """Plans for episodes, step by step; each starts from where the one before it ended, one frame on."""
+    """Plans for episodes, step by step; each starts from the one before, shifted by one frame."""
 
     def __init__(self, planner: Planner, generators: list[torch.Generator]):
         self.planner, self.generators = planner, generators
@@ -94,15 +83,13 @@ class Planning:
         return mean + torch.cat([alone, together], 1)
 
     @torch.no_grad()
-    def step(self, pos: Tensor, vel: Tensor, physics: Dynamics, goal: Tensor) -> Plan:
-        """Plan from states (E, 1, D) each towards goal angles (E,), radians from upright.
+    def step(self, pos: Tensor, vel: Tensor, physics: Dynamics, goal: Tensor) -> Tensor:
+        """Torques (E, H, 1) from states (E, 1, D) towards goal angles (E,), radians from upright.
 
-        A physics says what of its rollout is an angle and a speed (``angles``, ``speeds``), and may have constants of
-        its own for every episode.
+        The physics converts its rollout with ``angles`` and ``speeds``; it may have other constants in each episode.
         """
         n, e, kept = self.planner.candidates, len(self.mean), self.planner.elites // 2
         pos, vel, goal = (x.repeat_interleave(n, 0) for x in (pos, vel, goal))
-        first = None
         for number, (white, mixed) in enumerate(self._noise()):
             drawn = self._around_elites(white, mixed) if number else self._around_plan(white)
             known = torch.cat([self.mean.unsqueeze(1), self.elites[:, :kept]], 1)
@@ -111,17 +98,16 @@ class Planning:
             path, speeds = physics.rollout(pos, vel, self.planner.horizon, torques)
             costs = cost(physics.angles(path), physics.speeds(path, speeds), torques[..., 0], goal[:, None])
             costs = costs.sum(1).view(e, n)
-            first = first or (tried, costs)
             best = costs.topk(self.planner.elites, largest=False).indices
             self.elites = tried.take_along_dim(best[:, :, None, None], 1)
             self.mean = self.elites.mean(1)
-        plan = Plan(self.mean, *first)
-        # One frame on; what held the goal last goes on holding it.
+        plan = self.mean
+        # Shifted by one frame; the last torque is repeated.
         self.mean, self.elites = (torch.cat([x[..., 1:, :], x[..., -1:, :]], -2) for x in (self.mean, self.elites))
         return plan
 
 
 def cost(angles: Tensor, speeds: Tensor, torques: Tensor, goal: Tensor) -> Tensor:
-    """The environment's own, with another goal than upright: angle^2 + speed^2 / 10 + torque^2 / 1000."""
+    """The environment's cost with the distance from a goal: angle^2 + speed^2 / 10 + torque^2 / 1000."""
     off = torch.remainder(angles - goal + math.pi, 2 * math.pi) - math.pi
     return off.square() + 0.1 * speeds.square() + 0.001 * torques.square()
