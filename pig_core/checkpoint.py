@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -40,8 +41,10 @@ def load_tensors(path: Path, only_about: bool = False) -> tuple[dict[str, Tensor
         raise RunError(f"there is no checkpoint {path}") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise RunError(f"checkpoint {path} is damaged or not a safetensors file ({error})") from error
-    if about.get("format") != FORMAT:
-        raise RunError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
+    if "format" not in about:
+        raise RunError(f"checkpoint {path} was not written by this program: it does not say which options made it")
+    if about["format"] != FORMAT:
+        raise RunError(f"checkpoint {path} has format {about['format']}, this version reads format {FORMAT}")
     if "config" not in about:
         raise RunError(f"checkpoint {path} does not say which options made it")
     return tensors, about
@@ -103,7 +106,8 @@ def save_session(path: Path, model: PAIG, config: Config, session: Session, vide
     for index, memory in (session.optimizer or {}).items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in memory.items() if v is not None}
     position = {name: value for name, value in vars(session).items() if name not in ("optimizer", "on_step", "live")}
-    save_tensors(path, tensors, {"config": dataclasses.asdict(config), "session": position, "videos": videos})
+    about = {"config": dataclasses.asdict(config), "session": position, "videos": videos}
+    save_tensors(path, tensors, about | {"threads": torch.get_num_threads()})
 
 
 def load_session(path: Path, model: PAIG, config: Config, videos: str = "") -> Session:
@@ -120,6 +124,8 @@ def load_session(path: Path, model: PAIG, config: Config, videos: str = "") -> S
         raise RunError(f"{path} was left by a run with other options: {_listed(changed, config, other) or 'unknown'}")
     if (left := about.get("videos") or videos) != videos:
         raise RunError(f"{path} was left by a run on other videos, {left} (here {videos})")
+    if isinstance(threads := about.get("threads"), int) and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, threads))  # with another number the same sums have other last bits
     position = dict(about["session"])
     weights, optimizer = {}, {}
     for key, tensor in tensors.items():

@@ -153,8 +153,16 @@ RECIPES: dict[str, dict[str, dict[str, object]]] = {
     },
 }
 
-# The authors' option names and values that have another form here; accepted wherever options are.
-AUTHORS_NAMES = ("model", "alt_vel", "debug")
+# The authors' options with their defaults (runners/run_base.py and run_physics.py of their repository). Those without a
+# field above, and their values that have another name here, are accepted wherever options are.
+AUTHORS_DEFAULTS: dict[str, object] = {
+    "task": "", "model": "PhysicsNet", "epochs": 10, "batch_size": 100, "base_lr": 1e-3, "anneal_lr": True,
+    "optimizer": "rmsprop", "autoencoder_loss": 0.0, "encoder_type": "conv_encoder", "decoder_type": "conv_st_decoder",
+    "cell_type": "", "recurrent_units": 100, "lstm_layers": 1, "alt_vel": False, "color": False, "datapoints": 0,
+    "save_dir": "", "use_ckpt": False, "ckpt_dir": "", "test_mode": False, "save_every_n_epochs": 5,
+    "eval_every_n_epochs": 1, "print_interval": 10, "debug": False,
+}  # fmt: skip
+AUTHORS_NAMES = tuple(name for name in AUTHORS_DEFAULTS if name not in fields_of(Config))
 AUTHORS_VALUES: dict[str, dict[object, str]] = {
     "encoder_type": {"conv_encoder": "mlp"},
     "decoder_type": {"conv_st_decoder": "spatial_transformer"},
@@ -171,6 +179,9 @@ def make_config(task: str | Task = "spring_color", recipe: str = "improved", **o
         ConfigError: for an unknown option or a value that is not allowed; the message names both.
     """
     given = _ours({name: value for name, value in options.items() if value is not None})
+    for name in (name for name, field in fields_of(Config).items() if field.annotation is bool):
+        if (text := str(given.get(name)).lower()) in ("true", "false"):  # papermill hands over text
+            given[name] = text == "true"
     for name in ("save_dir", "data_dir", "ckpt_dir"):  # paths are made absolute once, where they enter
         if isinstance(path := given.get(name), str) and path:
             given[name] = str(Path(path).expanduser().absolute())

@@ -61,7 +61,7 @@ def simulate(task: Task, n: int, length: int, rng: np.random.Generator, crossing
             break
     raise SimulationError(
         f"only {found} of {done * batch} simulated sequences of {length} frames stay inside the image with "
-        f"{dict(task.truth)}; choose constants for which more of them do"
+        f"{dict(task.truth)}, {n} are asked for: choose constants for which more of them do, or ask for fewer sequences"
     )
 
 
@@ -206,7 +206,7 @@ def ensure_file(config: Config, task: Task, length: int) -> Path:
             if held != sizes[split]:
                 raise DataError(
                     f"{path} was simulated with {held} {split} sequences, {sizes[split]} are asked for: "
-                    "delete it, ask for as many, or choose another data_dir"
+                    "delete it, ask for as many, or choose another data_dir; datapoints trains on the first ones only"
                 )
         return path
     if config.data_dir and not config.simulate:
@@ -286,6 +286,9 @@ def load_videos(config: Config, task: Task, split: str, length: int) -> Videos:
     if task.law.n_actions:
         shape = (len(frames), frames.shape[1], task.law.n_actions)
         actions = load_array(path, f"{split}_actions", shape, np.float32)
+    for name, array in (("pos", positions), ("actions", actions)):
+        if array is not None and not np.isfinite(array).all():
+            raise DataError(f"{split}_{name} in {path} holds values that are not finite numbers")
     limit = config.datapoints if split == "train" and config.datapoints else None
     arrays = (None if array is None else torch.from_numpy(array[:limit]) for array in (frames, positions, actions))
     return Videos(*arrays)

@@ -51,12 +51,19 @@ class Dynamics(nn.Module):
     reversible: ClassVar[bool] = False  # whether a step can be taken back exactly
 
     def learned(self, name: str) -> nn.Parameter:
-        """What is learned of a constant: its logarithm, or, where it may have either sign, itself."""
+        """The parameter of a constant: its logarithm, or, where it may have either sign, itself.
+
+        Raises:
+            SimulationError: if the law has no such constant.
+        """
+        if name not in self.constants:
+            raise SimulationError(f"{type(self).__name__} has no constant {name!r}; it has {', '.join(self.constants)}")
         return (self.logs if self.constants[name].positive else self.plain)[name]
 
     def value(self, name: str) -> Tensor:
         """The constant itself, differentiable."""
-        return self.learned(name).exp() if self.constants[name].positive else self.learned(name)
+        learned = self.learned(name)
+        return learned.exp() if self.constants[name].positive else learned
 
     def tensors(self) -> dict[str, Tensor]:
         """All constants, where the model is and differentiable."""

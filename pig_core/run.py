@@ -43,6 +43,7 @@ from .system import (
     provenance,
     replacing,
     runs_folder,
+    spare_busy_cores,
     write_json,
 )
 from .tasks import Task
@@ -97,7 +98,7 @@ def claim_folder(config: Config, folder: Path) -> Path:
             return free
         except FileExistsError:
             if this_one:
-                raise RunError(f"save_dir {folder} is a file, not a folder") from None
+                raise RunError(f"save_dir {folder} is a file or a broken link, not a folder") from None
         except OSError as error:
             raise RunError(f"cannot make the folder {free}: {error.strerror}") from error
 
@@ -174,7 +175,10 @@ class Run:
             ConfigError, RunError, DataError: before anything is written, with one sentence on what to change.
         """
         task = task_of(config, task)
+        if config.test_mode and not config.use_ckpt:
+            raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
         keep_freed_memory()
+        spare_busy_cores()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.backends.cudnn.deterministic = True
@@ -327,8 +331,6 @@ class Run:
 
 def _checkpoint_to_start_from(config: Config, folder: Path) -> Path | None:
     """The checkpoint that the options ask for, checked; None where they ask for none."""
-    if config.test_mode and not config.use_ckpt:
-        raise RunError("test_mode evaluates a checkpoint: set use_ckpt=True (and ckpt_dir, if it is elsewhere)")
     if not config.use_ckpt:
         return None
     if not config.test_mode and not config.epochs:

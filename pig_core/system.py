@@ -11,8 +11,10 @@ import json
 import math
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,9 +57,11 @@ class RunError(PigError):
 
 def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
     """Call a program; returns its exit status: 0, 2 after one sentence on what was wrong, 130 if stopped."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *about: sys.exit(143))  # killed: files that are half written are removed
     try:
         main(*arguments)
-    except (PigError, OSError) as error:  # a full disk says in one sentence, too, what is wrong
+    except (PigError, OSError, MemoryError) as error:  # a full disk says in one sentence, too, what is wrong
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -305,6 +309,18 @@ def keep_freed_memory() -> None:
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, -1)
     mallopt(_TOP_PAD, 64 << 20)
+
+
+def spare_busy_cores() -> None:
+    """Let PyTorch use as many threads as cores are idle now, one at least, unless OMP_NUM_THREADS says how many.
+
+    Threads that wait for one another's turn on a busy core can take fifty times as long as a single one.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ and (threads := torch.get_num_threads()) > 1:
+        busy = round(psutil.cpu_percent(0.2) / 100 * (psutil.cpu_count() or 1))
+        torch.set_num_threads(max(1, min(threads, (psutil.cpu_count() or 1) - busy)))
 
 
 def provenance() -> dict[str, object]:

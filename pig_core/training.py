@@ -1,5 +1,6 @@
 """The training loop: one for all stages and both recipes."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -240,7 +241,9 @@ def run_stage(
             try:
                 epoch = record(finite, {**losses, **model.physics.tensors()})
             except Diverged as error:
-                raise Diverged(f"{error}, {_non_finite(model, stage, step)}: try a lower learning rate") from None
+                names = ", ".join(_non_finite(model, stage, step)[:5])
+                advice = _blamed_start(model, stage, step) or "try a lower learning rate"
+                raise Diverged(f"{error}, the last in step {step + 1} ({names}): {advice}") from None
             if epoch is not None:
                 session.optimizer = optimizer.state_dict()["state"]
                 on_pause(session, epoch)
@@ -266,9 +269,30 @@ def _clip(parameters: list[Tensor], config: Config) -> Tensor:
     return finite
 
 
-def _non_finite(model: PAIG, stage: Stage, step: int) -> str:
-    """The parameters whose gradients are not finite in a step, in words; computes the step once more."""
+def _non_finite(model: PAIG, stage: Stage, step: int) -> list[str]:
+    """The parameters whose gradients are not finite in a step; computes the step once more."""
     model.zero_grad()
     stage.losses(step)["loss"].backward()
-    names = [n for n, p in model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
-    return f"the last in step {step + 1} ({', '.join(names[:5]) or 'in the sum'})"
+    grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    names = [name for name, grad in grads.items() if not torch.isfinite(grad).all()]
+    return names or ([] if torch.isfinite(get_total_norm(list(grads.values()))) else ["in the sum"])
+
+
+@torch.no_grad()
+def _blamed_start(model: PAIG, stage: Stage, step: int) -> str:
+    """The constant that never left its start and with a hundredth of it has a finite gradient; empty if none has."""
+    for name, constant in model.physics.constants.items():
+        learned, less = model.physics.learned(name), constant.start / 100
+        before = learned.clone()
+        if not constant.start or not math.isclose(model.physics.value(name).item(), constant.start, rel_tol=1e-4):
+            continue
+        learned.fill_(math.log(less) if constant.positive else less)
+        with torch.enable_grad():
+            finite = not _non_finite(model, stage, step)
+        learned.copy_(before)
+        if finite:
+            return (
+                f"{name} = {constant.start:g}, where learning starts, is the cause, with {less:g} the gradient is "
+                f"finite: state a start in the law, Constant(start={less:g})"
+            )
+    return ""

@@ -10,7 +10,7 @@ import pytest
 from pig_core.__main__ import main
 from pig_core.baselines import BLACK_BOXES
 from pig_core.build import DECODERS, VELOCITIES, build_model
-from pig_core.config import PARTS, RECIPES, Config, differing, make_config, saved_config, task_of
+from pig_core.config import AUTHORS_DEFAULTS, PARTS, RECIPES, Config, differing, make_config, saved_config, task_of
 from pig_core.decoder import PLACEMENTS
 from pig_core.system import ConfigError, fact, fields_of, from_command_line
 from pig_core.tasks import TASKS
@@ -51,7 +51,7 @@ def test_none_means_as_the_recipe_says():
         ({"task": "spring_colour"}, "task must be one of bouncing_balls, .*did you mean 'spring_color'"),
         ({"recipe": "best"}, "recipe must be one of improved, paper, got 'best'"),
         ({"bathc_size": 3}, r"unknown option 'bathc_size'; did you mean 'batch_size'\?. Allowed: task, recipe, seed"),
-        ({"color": "false"}, "color must be True or False, got 'false'"),
+        ({"color": "maybe"}, "color must be True or False, got 'maybe'"),
         ({"color": 0}, "color must be True or False, got 0"),
         ({"seed": True}, "seed must be a whole number of at least 0 and at most 4294967295, got True"),
         ({"seed": 1.5}, "seed must be a whole number of at least 0 and at most 4294967295, got 1.5"),
@@ -108,7 +108,9 @@ def test_all_23_option_names_of_the_authors_are_accepted():
     }  # fmt: skip
     assert len(names) == 23
     assert make_config(**names).epochs == 3
+    assert {*names, "model"} == set(AUTHORS_DEFAULTS)
     assert make_config(recipe="paper", alt_vel=True).velocity_type == "linear"
+    assert make_config(color="false", use_ckpt="true") == make_config(color=False, use_ckpt=True)  # from papermill
 
 
 def test_options_of_a_run_are_read_again_and_unknown_ones_refused():
@@ -147,7 +149,7 @@ def command(*arguments):
         (["--color", "maybe"], "color must be True or False, got 'maybe'"),
         (["--bathc_size", "3"], "unknown argument --bathc_size; did you mean 'batch_size'?"),
         (["--data_dir", "/nowhere"], "DataError: data file /nowhere/spring_color/"),
-        (["--test_mode", "True"], "RunError: test_mode evaluates a checkpoint: set use_ckpt=True"),
+        (["--test_mode", "--save_dir", "."], "RunError: test_mode evaluates a checkpoint: set use_ckpt=True"),
     ],
 )
 def test_the_command_line_refuses_in_one_sentence(arguments, says, capsys):
