@@ -19,7 +19,6 @@ from pig_core.system import (
     CHECKPOINT,
     METRICS,
     REPLAY,
-    ConfigError,
     RunError,
     replays_folder,
     runs_folder,
@@ -88,8 +87,8 @@ def open_task(task: str, n: int = 8) -> Trained:
 def finished_runs() -> dict[str, Path]:
     """Checkpoints to choose from, by a readable name: first those of the project, then the user's finished runs.
 
-    Models without objects and tasks outside the catalogue are left out: they cannot answer a what-if. Damaged
-    checkpoints stay in: the error of opening them says why.
+    Models without objects are left out: they cannot answer a what-if. Damaged checkpoints, and those of a task that
+    has to be handed in, stay in: the error of opening them says why.
     """
     runs = {f"{path.stem} (comes with the project)": path for path in sorted(weights_folder().glob("*.safetensors"))}
     for path in sorted(runs_folder().glob(f"*/*/{METRICS}")):
@@ -103,13 +102,9 @@ def finished_runs() -> dict[str, Path]:
 
 def _answers(checkpoint: Path) -> bool:
     try:
-        config = read_config(checkpoint)
-        task_of(config)
-    except ConfigError:
-        return False
+        return read_config(checkpoint).cell_type != "video_lstm"
     except RunError:
         return True
-    return config.cell_type != "video_lstm"
 
 
 @torch.no_grad()

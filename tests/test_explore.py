@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pig_core.system import CHECKPOINT, RunError, weights_folder
 from pig_core.tasks import TASKS
 from pig_lab.images import OBJECT_COLORS, last_errors, own_colors, typical_and_worst
 from pig_lab.report.explorer import Explorer
+from pig_lab.report.page import _LINK, PAGES, _to_page
 from pig_lab.report.whatif import WhatIf, ask, loss_along
 from pig_lab.trained import finished_runs, open_checkpoint, open_task, publish, save_small
 
@@ -92,7 +94,7 @@ def test_only_runs_of_the_plain_recipe_are_published(options, tmp_path, monkeypa
 
 
 def test_a_run_that_cannot_answer_is_not_offered(tmp_path, monkeypatch):
-    """Frames without objects, and tasks that nobody can find again; a spring beside them is."""
+    """Frames without objects are not; a law of one's own is, and its task is asked for."""
     monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     no_objects = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0, "start_prior": False}
     own = replace(TASKS["spring_color"], name="own")
@@ -105,7 +107,9 @@ def test_a_run_that_cannot_answer_is_not_offered(tmp_path, monkeypatch):
         folder = tmp_path / "reports" / "runs" / "some" / name
         save_model(folder / CHECKPOINT, build_model(config, task), config)
         (folder / "metrics.json").write_text("{}")
-    assert list(finished_runs()) == ["some/spring"]
+    assert list(finished_runs()) == ["some/own", "some/spring"]
+    assert "own is not in the catalogue" in Explorer().picture.value
+    assert "<img" in Explorer("some/own", [own]).picture.value
     trained = open_checkpoint(tmp_path / "reports" / "runs" / "some" / "own" / CHECKPOINT, 2, own)
     assert ask(trained, 0, WhatIf()).rollout.shape == (26, 2, 2)
 
@@ -155,6 +159,7 @@ def test_every_widget_changes_what_it_says():
         explorer.frame.value = explorer.frame.max
         assert explorer.picture.value != first
         assert "extrapolated" in explorer.picture.value
+        assert "reconstruction: not reconstructed" in explorer.picture.value
         for slider in explorer.sliders.values():
             loss, curve = explorer.answer.loss, explorer.curve.value
             slider.index += 3
@@ -194,9 +199,10 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-@pytest.fixture
-def lab(tmp_path):
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
     """JupyterLab on a copy of the notebooks; yields its address."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     port = _free_port()
     command = [str(Path(sys.executable).with_name("jupyter")), "lab", "--allow-root", "--no-browser", "--port",
@@ -251,6 +257,32 @@ def test_a_slider_moved_in_jupyterlab_changes_the_picture(lab):
         tab.wait_for_function("before => !document.body.innerText.includes(before)", arg=before)
         assert loss.inner_text() != before
         assert picture.get_attribute("src") != source
+
+
+def test_every_link_of_a_notebook_opens_in_jupyterlab_and_has_a_page(lab):
+    links = {
+        (path.name, link)
+        for path in [*(ROOT / "notebooks").glob("*.ipynb"), ROOT / "notebooks" / "README.md"]
+        for link in re.findall(r"\]\(([^)\s\\]+)\)|href=.\"([^\"]+)", path.read_text())
+    }
+    local = {(name, either[0] or either[1]) for name, either in links if "://" not in "".join(either)}
+    assert len(local) > 25
+    pages = {f'href="{page}.html"' for page in PAGES}
+    for name, link in local:
+        with urllib.request.urlopen(f"{lab}/api/contents/{link.partition('#')[0]}") as answer:
+            assert answer.status == 200, (name, link)
+        if name != "README.md":
+            assert _LINK.sub(_to_page, f'href="{link}"') in pages, (name, link)
+
+
+@needs_chromium
+def test_a_link_in_jupyterlab_opens_the_other_notebook(lab):
+    with browser_tab(viewport={"width": 1300, "height": 900}) as (tab, _, _):
+        tab.set_default_timeout(120_000)
+        tab.goto(f"{lab}/lab/tree/data.ipynb")
+        tab.get_by_role("link", name="Back to the report").click()
+        tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)", has_text="Physics").first.wait_for()
+        tab.locator('.lm-TabBar-tab[title*="report.ipynb"]').wait_for()
 
 
 def test_objects_are_drawn_in_their_own_colours_and_the_worst_video_is_the_worst():

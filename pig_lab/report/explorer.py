@@ -1,13 +1,16 @@
 """The widgets of ``notebooks/explore.ipynb``: change a trained model's physics and see the prediction change."""
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 
+from pig_core.checkpoint import read_config
 from pig_core.evaluate import to_picture
 from pig_core.system import PigError, RunError
+from pig_core.tasks import Task
 
 from ..images import frame_part, panels, png_url
 from ..trained import Trained, finished_runs, open_checkpoint
@@ -19,6 +22,7 @@ PANELS = {
     "reconstruction": "the decoder's image of the encoded positions", "difference": "truth minus prediction",
     "masks": "the encoder's mask of each object",
 }  # fmt: skip
+ENCODED = {"reconstruction": "not reconstructed", "masks": "not encoded"}  # frames later than L+P, drawn black
 SLIDERS = {
     "speed": "factor of all velocities at the last input frame",
     "turn": "degrees by which all velocities at the last input frame are turned, clockwise",
@@ -33,12 +37,13 @@ class Explorer:
 
     Args:
         run: name of the run to begin with; None: the first one.
+        tasks: your own, by whose laws their runs are then rolled out.
     Raises:
         RunError: if there is no such run, or none at all.
     """
 
-    def __init__(self, run: str | None = None) -> None:
-        self.runs = finished_runs()
+    def __init__(self, run: str | None = None, tasks: Sequence[Task] = ()) -> None:
+        self.runs, self.tasks = finished_runs(), {task.name: task for task in tasks}
         if run is not None and run not in self.runs:
             raise RunError(f"there is no run {run!r}; there are {', '.join(self.runs)}")
         self.ready = False  # False while many widgets change at once
@@ -79,7 +84,8 @@ class Explorer:
         """Load the chosen run and build sliders for its physics."""
         self.ready = False
         try:
-            self.trained = open_checkpoint(self.runs[self.run.value])
+            path = self.runs[self.run.value]
+            self.trained = open_checkpoint(path, task=self.tasks.get(read_config(path).task))
             self.video.max, self.frame.max = self.trained.evaluation.video.shape[:2]
         except PigError as error:  # a run of an older version, say: the others can still be explored
             self.trained, self.answer, self.sliders, self.changes.children = None, None, {}, ()
@@ -147,12 +153,13 @@ class Explorer:
         if not self.ready:
             return
         t = self.frame.value - 1
-        figures = [
-            f'<figure><figcaption>{name}</figcaption><img alt="{name}, frame {t + 1}" '
-            f'src="{png_url(to_picture(self.rows[name][t]))}"></figure>'
-            for name, chosen in self.panels.items()
-            if chosen.value
-        ]
+        figures, encoded = [], self.trained.evaluation.output.recons.shape[1]
+        for name in (name for name, chosen in self.panels.items() if chosen.value):
+            caption = f"{name}: {ENCODED[name]}" if t >= encoded and name in ENCODED else name
+            picture = png_url(to_picture(self.rows[name][t]))
+            figures.append(
+                f'<figure><figcaption>{caption}</figcaption><img alt="{name}, frame {t + 1}" src="{picture}"></figure>'
+            )
         self.picture.value = (
             f'<div class="pig-images">{"".join(figures)}</div>'
             f"frame {t + 1}, {frame_part(self.trained.evaluation, t)}; "

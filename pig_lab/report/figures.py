@@ -165,7 +165,7 @@ def pipeline(trained: Trained, index: int = 0) -> Figure:
 
 def loss_along_sliders(trained: Trained, index: int = 0) -> Figure:
     """The loss of one video along every slider of the explorer."""
-    near = (-0.05, -0.02, -0.01, -0.005, 0.005, 0.01, 0.02, 0.05)  # where the minimum is narrow
+    near = (-1 + 1e-6, -0.75, -0.05, -0.02, -0.01, -0.005, 0.005, 0.01, 0.02, 0.05)  # from none; the minimum is narrow
     values = {name: options[::2] for name, options in slider_values(trained).items()}
     for name, value in trained.model.physics.values().items():
         values[name] = sorted([*values[name], *(value * (1 + off) for off in near)])

@@ -44,6 +44,7 @@ FIGURE = 'class="pig-figure"'  # how pig_lab.report.style.figure_html begins
 
 # Code in backticks is left alone; then display formulas, then inline ones with the punctuation that follows.
 _PIECES = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$([^$\n]+?)\$([.,;:!?)]*)", re.DOTALL)
+_LINK = re.compile(r'href="(\w+)\.ipynb(?:#(\w+))?"')  # to a notebook; "task.ipynb#spring_color": one task's page
 _SHORT = 18  # characters of a table's cell that stay on one line
 _CODE = {"light": "xcode", "dark": "github-dark"}  # colours of code with a contrast of at least 4.5 : 1
 
@@ -106,7 +107,14 @@ def render(notebook: Path, page: Path) -> None:
     }
     html, _ = exporter.from_notebook_node(content, resources)
     with replacing(page) as temporary:
-        temporary.write_text(once(html))
+        temporary.write_text(once(_LINK.sub(_to_page, html)))
+
+
+def _to_page(link: re.Match) -> str:
+    """Notebooks link one another, which works in JupyterLab and on GitHub; a page links the other's page."""
+    name, task = link.groups()
+    page = task or {"report": "index"}.get(name, name)
+    return f'href="{page}.html"' if page in PAGES else link[0]
 
 
 def _check_executed(notebook: Path, cells: list[NotebookNode]) -> None:
