@@ -15,7 +15,7 @@ VERBS = {
     "wall": ("pig_lab.report.overview", "draw the animation of README.md"),
     "page": ("pig_lab.report.page", "turn an executed notebook into a page"),
     "measure": ("pig_lab.measure.command", "measure constants in a clip of your own"),
-    "clips": ("pig_lab.measure.bench", "measure clips whose truth is known"),
+    "clips": ("pig_lab.studies.clips", "measure clips whose truth is known"),
     "bench": ("pig_lab.studies.bench", "benchmark run times on this machine"),
     "control": ("pig_lab.control.experiment", "learn a pendulum from video and swing it up from pixels"),
 }

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pig_lab.measure.bench import judged_rendering
 from pig_lab.measure.measure import measure
 from pig_lab.measure.options import Options
-from pig_lab.measure.rendered import load_mujoco, render
+from pig_lab.report.results import read_table
+from pig_lab.studies.clips import bench_simulated, judged_rendering
+from pig_lab.studies.rendered import load_mujoco, render
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "real"
@@ -87,3 +88,13 @@ def test_a_clip_of_another_engine_is_measured_with_its_shadow_in_it(kind, second
     assert about["position_rms_px"] < 0.5
     for name in set(clip.truth) - {"damping"}:  # a damping near zero has no percents
         assert about["parameters"][name]["value"] == pytest.approx(clip.truth[name], rel=within)
+
+
+def test_a_video_of_the_spring_task_gives_its_constants(tmp_path):
+    """The law is not told; discs of four pixels are found wherever they are in a picture of 32."""
+    (about,) = bench_simulated(tmp_path / "clips.jsonl", 1, ["spring_color"])
+    assert bench_simulated(tmp_path / "clips.jsonl", 1, ["spring_color"]) == read_table(tmp_path / "clips.jsonl")
+    assert about["law"] == "spring_between"
+    assert about["parameters"]["k"]["value"] == pytest.approx(4, rel=0.02)
+    assert about["parameters"]["l"]["value"] == pytest.approx(6, rel=0.02)
+    assert about["near"] == 1

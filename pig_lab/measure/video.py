@@ -20,6 +20,7 @@ LONG_SIDE = 320  # pixels that a clip is searched in; more gained nothing on cli
 MAX_FRAMES = 600  # kept of a clip; of a longer one every 2nd, 4th, ... frame
 # What FFmpeg may take a file for: containers that hold their frames themselves.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf,flv,ogg,png_pipe,jpeg_pipe,webp_pipe"
+VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif", ".m4v"}
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 

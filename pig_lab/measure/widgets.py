@@ -12,14 +12,13 @@ from IPython.display import HTML, display
 from pig_core.system import PigError, person_watches
 
 from ..images import png_url
-from .bench import VIDEOS
 from .laws import LAWS
 from .look import Appearance
 from .measure import Measurement, measure
 from .options import AUTO, Options
 from .page import clip_player, constants_table, save, unknown
 from .results import DRAWN, PATH, ring
-from .video import Clip, read_clip
+from .video import VIDEOS, Clip, read_clip
 
 # The track while it is looked for: a frame with what is tried drawn on it, replaced every so often.
 

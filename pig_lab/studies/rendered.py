@@ -12,7 +12,7 @@ import numpy as np
 
 from pig_core.system import RunError, project_root, replacing
 
-from .results import write_video
+from ..measure.results import write_video
 
 KINDS = ("pendulum", "toss", "spring", "slope", "two_bodies")
 SIZE = (480, 360)  # width, height, pixels
@@ -199,7 +199,7 @@ def _two_bodies(rng: np.random.Generator):
 _BODIES = {"pendulum": _pendulum, "toss": _toss, "spring": _spring, "slope": _slope, "two_bodies": _two_bodies}
 
 
-# The demonstration clip: ``python -m pig_lab.measure.rendered`` renders it again and draws the README's picture.
+# The demonstration clip: ``python -m pig_lab.studies.rendered`` renders it again and draws the README's picture.
 
 DEMO = project_root() / "reports" / "results" / "clips" / "demo.mp4"
 KIND, SEED = "pendulum", 3
@@ -209,11 +209,9 @@ PICTURE = project_root() / "reports" / "measure.jpg"
 
 def picture(path: Path = PICTURE) -> None:
     """The measured clip at a third of it and near its end, side by side."""
-    import numpy as np
-
-    from .measure import measure
-    from .options import Options
-    from .results import overlay
+    from ..measure.measure import measure
+    from ..measure.options import Options
+    from ..measure.results import overlay
 
     found = measure(Options(str(DEMO)))
     count = len(found.clip.frames)

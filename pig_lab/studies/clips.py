@@ -4,30 +4,33 @@ One table of JSON lines, a row per clip, numbers only; existing rows are not mea
 """
 
 import argparse
-import csv
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import imageio.v3 as imageio
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from pig_core.data import example_videos
 from pig_core.evaluate import matching
-from pig_core.system import DataError, PigError, Progress, commit, provenance, replacing, results_folder
+from pig_core.system import PigError, Progress, commit, provenance, replacing, results_folder
 from pig_core.tasks import TASKS, Task
 
+from ..measure.bodies import Bodies
+from ..measure.laws import LAWS, family
+from ..measure.measure import Measurement, measure
+from ..measure.options import Options
+from ..measure.results import summary
+from ..measure.track import Scene
 from ..report.results import nan_to_null, read_table
-from .bodies import Bodies
-from .laws import LAWS, family
-from .measure import Measurement, measure
-from .options import Options
+from ..report.style import PALETTE
 from .rendered import KINDS, Rendered, render
-from .results import fingerprint, summary
 
 COUNT = 10  # rendered clips of each kind
 CLIPS = 3  # videos of each simulated task
@@ -186,79 +189,131 @@ def bench_real(path: Path, clips: Path) -> list[Row]:
     return add_missing(path, "real", ((Path(name).stem, partial(take, name)) for name in REAL), len(REAL))
 
 
-# Folders of clips by class, as benchmarks of real clips come (IRIS, Delfys75): measured in one command, with a table of
-# errors. Each folder holds a file of true constants and options, a row per clip.
+# The table read again, for ``notebooks/real_clips.ipynb``.
 
-TRUTHS, EVERY = "parameters.csv", "*"
-VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif", ".m4v"}
-_NUMBERS = {"objects": int, **dict.fromkeys(("fps", "px_per_m", "start", "end"), float)}
-_KINDS = {**_NUMBERS, **dict.fromkeys(("law", "crop", "at", "known"), str)}
+CLOSE = 0.5  # pixels rms within which the track of a rendered clip should be
+OBJECT = 5.0  # pixels rms beyond which a track is that of something else
 
 
-def read_classes(folder: Path) -> list[tuple[str, Path, dict[str, object], dict[str, float]]]:
-    """Class, clip, options and true constants of all clips.
+def load_clips(run: str, folder: Path | None = None) -> list[Row]:
+    """The measured clips of one run, failures first, then wrong laws, then tracks or bars that miss the truth.
 
-    Raises:
-        DataError: if there are none, or a file of constants cannot be understood.
+    Args:
+        run: "rendered" (seeds 0 to 9), "first" (the first run over these), "sides" and "fresh" (seeds 10 to 14 and 15
+            to 24, each measured once), "real" or "simulated".
     """
-    found = []
-    for path in sorted(Path(folder).glob(f"*/{TRUTHS}")):
-        rows = {row.pop("clip", ""): row for row in csv.DictReader(path.open(newline=""))}
-        if "" in rows:
-            raise DataError(f"{path} needs a column clip with the name of a file, or {EVERY}, in every row")
-        clips = sorted(file for file in path.parent.iterdir() if file.suffix.lower() in VIDEOS)
-        missing = set(rows) - {clip.name for clip in clips} - {EVERY}
-        if missing:
-            raise DataError(f"{path} speaks of clips that are not beside it: {', '.join(sorted(missing))}")
-        for clip in clips:
-            if row := rows.get(clip.name, rows.get(EVERY)):
-                found.append((path.parent.name, clip, *_told(row, path)))
-    if not found:
-        raise DataError(f"{folder} has no folders of clips with a file {TRUTHS} each (see pig_lab/measure/classes.py)")
-    return found
+    rows = [row for row in read_table(clips_table(folder)) if row["run"] == run]
+    return sorted(rows, key=lambda row: (standing(row), row["name"]))
 
 
-def _told(row: dict[str, str], path: Path) -> tuple[dict[str, object], dict[str, float]]:
-    options, truth = {}, {}
-    for name, text in row.items():
-        if not (text or "").strip():
-            continue
-        try:
-            if name in _KINDS:
-                options[name] = _KINDS[name](text)
-            else:
-                truth[name] = float(text)
-        except ValueError:
-            raise DataError(f"{path}: {name} must be a number, got {text!r}") from None
-    return options, truth
+def standing(clip: Row) -> int:
+    """0: failed; 1: wrong law; 2: the track or a bar misses the truth; 3: nothing wrong is known."""
+    if "failed" in clip:
+        return 0
+    if clip["law"] != clip.get("true_law", clip["law"]):
+        return 1
+    missed = any(not value.get("covered", True) for value in clip["parameters"].values())
+    return 2 if missed or clip.get("position_rms_px", 0) > CLOSE else 3
 
 
-def bench_classes(folder: Path, path: Path) -> pd.DataFrame:
-    """Measure all clips of all classes; existing rows are not measured again. Returns :func:`errors_table`."""
+def constants_of(clips: Sequence[Row]) -> pd.DataFrame:
+    """Constants of known truth in clips with the right law, a row each.
 
-    def take(kind: str, clip: Path, options: Row, truth: dict[str, float]) -> Row:
-        about = {"class": kind, "clip": clip.name, "sha256": fingerprint(clip), "options": options}
-        return {**about, **judged(options.get("law"), truth, lambda: measure(Options(str(clip), **options)))}
-
-    clips = read_classes(folder)
-    rows = ((f"{kind}/{clip.name}", partial(take, kind, clip, *more)) for kind, clip, *more in clips)
-    return errors_table(add_missing(path, "classes", rows, len(clips)))
-
-
-def errors_table(results: list[dict]) -> pd.DataFrame:
-    """One row for each class and constant: clips, of which measured, errors in percent, bars that cover."""
+    Returns:
+        columns clip, kind, constant, value, true, error (relative), halves (the error in half-widths of the bar),
+        covered, half (the half-width), off (absolute error).
+    """
     rows = []
-    for kind in dict.fromkeys(result["class"] for result in results):
-        those = [result for result in results if result["class"] == kind]
-        for name in dict.fromkeys(name for result in those for name in result["truth"]):
-            known = [result for result in those if name in result["truth"]]
-            found = [result["parameters"][name] for result in known if name in result.get("parameters", {})]
-            off = pd.Series([100 * abs(v["value"] / v["true"] - 1) for v in found if v["true"]], dtype=float)
-            covered = sum(v["covered"] for v in found)
-            rows.append((kind, name, len(known), len(found), off.median(), off.mean(), off.max(), covered))
-    errors = [f"{which} error %" for which in ("median", "mean", "worst")]
-    columns = ["class", "constant", "clips", "measured", *errors, "bars cover"]
-    return pd.DataFrame(rows, columns=columns)
+    for clip in clips:
+        if "failed" in clip or clip["law"] != clip["true_law"]:
+            continue
+        for name, value in clip["parameters"].items():
+            half, off = (value["high"] - value["low"]) / 2, value["value"] - value["true"]
+            rows.append(
+                {
+                    "clip": clip["name"],
+                    "kind": clip.get("kind", clip.get("task")),
+                    "constant": name,
+                    "value": value["value"],
+                    "true": value["true"],
+                    "error": off / value["true"] if value["true"] else np.nan,
+                    "halves": off / max(half, 1e-12),
+                    "covered": value["covered"],
+                    "half": half,
+                    "off": abs(off),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def errors_by_kind(clips: Sequence[Row]) -> pd.DataFrame:
+    """Errors in percent, coverage and calibration of the bars, a row per kind of clip and constant."""
+
+    def row(group: pd.DataFrame) -> pd.Series:
+        percent = 100 * group["error"].abs()
+        return pd.Series(
+            {
+                "median error": percent.median(),
+                "worst error": percent.max(),
+                "bars that cover": f"{group['covered'].sum()} of {len(group)}",
+                "half-width / rms error": group["half"].median() / (group["off"] ** 2).mean() ** 0.5,
+            }
+        )
+
+    constants = constants_of(clips)
+    return constants.groupby(["kind", "constant"], sort=False)[list(constants)].apply(row).reset_index()
+
+
+def counts(clips: Sequence[Row]) -> dict[str, object]:
+    """Right laws, objects (not shadows), close tracks and covering bars of one run over rendered clips."""
+    able = [clip for clip in clips if "failed" not in clip]
+    constants = constants_of(clips)
+    whole = [all(value["covered"] for value in clip["parameters"].values()) for clip in able]
+    return {
+        "clips": len(clips),
+        "right law": sum(clip["law"] == clip["true_law"] for clip in able),
+        "the object": sum(clip["position_rms_px"] < OBJECT for clip in able),
+        "close track": sum(clip["position_rms_px"] < CLOSE for clip in able),
+        "all bars cover": sum(whole),
+        "bars": len(constants),
+        "bars that cover": int(constants["covered"].sum()),
+    }
+
+
+def coverage(clips: Sequence[Row]) -> Figure:
+    """Error of each constant in half-widths of its own 95 % bar."""
+    constants = constants_of(clips)
+    label = constants["kind"].str.replace("_", " ") + ": " + constants["constant"]
+    names = list(label.unique())
+    figure, ax = plt.subplots(figsize=(7, 0.9 + 0.3 * len(names)))
+    colors = [PALETTE[0] if covered else PALETTE[3] for covered in constants["covered"]]
+    ax.scatter(constants["halves"].clip(-1.5, 1.5), label.map(names.index), c=colors, alpha=0.8)
+    ax.axvspan(-1, 1, color=PALETTE[0], alpha=0.12)
+    ax.set(yticks=range(len(names)), xlim=(-1.6, 1.6), xlabel="error in half-widths of the 95 % bar")
+    ax.set_yticklabels(names)
+    ax.invert_yaxis()
+    return figure
+
+
+def stages(found: Measurement) -> Figure:
+    """How an object is found: a frame, the background, the difference, and the frame without the object."""
+    scene = Scene.of(found.clip)
+    t = int(np.flatnonzero(found.fit.used)[found.fit.used.sum() // 2])
+    frame = found.clip.frames[t] / 255
+    for track in found.tracks:
+        scene.paint_out(track.look, track.positions)
+    images = {
+        "frame": frame,
+        "background: median": scene.background,
+        "difference": np.clip(0.5 + (frame - scene.background), 0, 1),
+        "object removed": np.clip(0.5 + scene.moved(t), 0, 1),
+    }
+    figure, axes = plt.subplots(1, len(images), figsize=(10, 2.2))
+    for ax, (title, image) in zip(axes, images.items(), strict=True):
+        ax.imshow(image)
+        ax.set(xticks=[], yticks=[], title=title)
+        ax.grid(False)
+    return figure
 
 
 def main(arguments: list[str]) -> None:
@@ -270,13 +325,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--real", type=Path, help="filmed clips in a folder instead, which do not come with the project"
     )
-    parser.add_argument("--classes", type=Path, help="clips in a folder for each class, as IRIS and Delfys75, instead")
     parser.add_argument("--save_dir", type=Path, help="folder of the table clips.jsonl; default: the project's results")
     options = parser.parse_args(arguments)
-    path = clips_table(options.save_dir or options.classes)
-    if options.classes:
-        print(bench_classes(options.classes, path).to_string(index=False))
-    elif options.simulated:
+    path = clips_table(options.save_dir)
+    if options.simulated:
         bench_simulated(path)
     elif options.real:
         bench_real(path, options.real)
