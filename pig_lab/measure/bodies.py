@@ -206,6 +206,121 @@ class TwoPendulums(ClipLaw):
         return {name: float(named[name]) for name in self.constants}
 
 
+class Arcs(ClipLaw):
+    """Flights of one acceleration between bounces, at each of which the velocity jumps.
+
+    Restitution is the speed after a bounce by the speed before, along the change of velocity.
+    """
+
+    whole = True
+    tilts = True
+
+    def __init__(self, objects: int = 1):
+        self.arcs: list[tuple[float, float]] = []  # first and last time of each
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Acceleration, then place and velocity at the beginning of each arc."""
+        return ("ax", "ay", *(f"{name}_{arc}" for arc in range(len(self.arcs)) for name in ("x", "y", "vx", "vy")))
+
+    @property
+    def collisions(self) -> list[tuple[float, float]]:
+        """Between which times each bounce lies."""
+        return [(a[1], b[0]) for a, b in zip(self.arcs[:-1], self.arcs[1:], strict=True)]
+
+    def path(self, numbers, times):
+        """See :class:`ClipLaw`."""
+        out = np.full((len(numbers), len(times), 1, 2), FAR)
+        for arc, (begin, end) in enumerate(self.arcs):
+            inside = (times >= begin - 1e-9) & (times <= end + 1e-9)
+            t = (times[inside] - begin)[:, None]
+            x, v = (numbers[:, None, i : i + 2] for i in (2 + 4 * arc, 4 + 4 * arc))
+            out[:, inside, 0] = x + t * v + t**2 / 2 * numbers[:, None, :2]
+        return out
+
+    def guesses(self, times, positions):
+        """See :class:`ClipLaw`."""
+        track = positions[:, 0]
+        wide = np.diff(times)
+        velocity = np.diff(track, axis=0) / wide[:, None]
+        bend = np.diff(velocity, axis=0) / (0.5 * (wide[1:] + wide[:-1]))[:, None]  # (T - 2, 2)
+        steady = np.median(bend, 0)
+        off = np.linalg.norm(bend - steady, axis=1)
+        jump = off > max(JUMP * 1.48 * float(np.median(off)), 1e-9)
+        self.arcs = _arcs(times, np.concatenate([[False], jump, [False]]))
+        if len(self.arcs) < 2:
+            return []
+        found, rows, right = np.zeros(len(self.numbers)), [], []
+        for arc, (begin, end) in enumerate(self.arcs):
+            for t in np.flatnonzero((times >= begin) & (times <= end)):
+                row = np.zeros(1 + 2 * len(self.arcs))
+                s = times[t] - begin
+                row[0], row[1 + 2 * arc], row[2 + 2 * arc] = s**2 / 2, 1.0, s
+                rows.append(row)
+                right.append(track[t])
+        solved = np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0]  # (1 + 2 arcs, 2)
+        found[:2] = solved[0]
+        for arc in range(len(self.arcs)):
+            found[2 + 4 * arc : 6 + 4 * arc] = solved[1 + 2 * arc : 3 + 2 * arc].ravel()
+        return [found]
+
+    def values(self, numbers):
+        """See :class:`ClipLaw`."""
+        ratios = []
+        for arc, (begin, end) in enumerate(self.arcs[:-1]):
+            # The bounce lies where the two flights meet along their acceleration; its middle in time is near enough.
+            at = 0.5 * (end + self.arcs[arc + 1][0])
+            before = numbers[4 + 4 * arc : 6 + 4 * arc] + numbers[:2] * (at - begin)
+            after = numbers[8 + 4 * arc : 10 + 4 * arc] - numbers[:2] * (self.arcs[arc + 1][0] - at)
+            along = after - before
+            along = along / max(float(np.linalg.norm(along)), 1e-9)
+            if before @ along < 0:
+                ratios.append(-(after @ along) / (before @ along))
+        size = float(np.hypot(*numbers[:2]))
+        return {next(iter(self.constants)): size, "restitution": float(np.median(ratios)) if ratios else 0.0}
+
+    def refused(self, numbers, times, positions):
+        """See :class:`ClipLaw`."""
+        jumps = [
+            np.linalg.norm(numbers[8 + 4 * arc : 10 + 4 * arc] - numbers[4 + 4 * arc : 6 + 4 * arc])
+            for arc in range(len(self.arcs) - 1)
+        ]
+        if not jumps:
+            return "it does not bounce"
+        return super().refused(numbers, times, positions)
+
+
+UPRIGHT = 0.2  # of an acceleration that may point across, for it to be gravity's
+
+
+@register
+class Bounces(Arcs):
+    """A ball that bounces: one gravity for all of its flights, and its restitution."""
+
+    name = "bounces"
+    constants = {"g": Constant(unit="pixels/s²", length_power=1), "restitution": Constant(unit="1")}
+
+    def refused(self, numbers, times, positions):
+        """See :class:`ClipLaw`."""
+        if abs(numbers[0]) > UPRIGHT * abs(numbers[1]):
+            return "its acceleration does not point down"
+        return super().refused(numbers, times, positions)
+
+
+@register
+class BouncesOnSlope(Arcs):
+    """A cart that bounces at the end of a track: one acceleration along it, and its restitution."""
+
+    name = "bounces_on_slope"
+    constants = {"a": Constant(unit="pixels/s²", length_power=1), "restitution": Constant(unit="1")}
+
+    def refused(self, numbers, times, positions):
+        """See :class:`ClipLaw`."""
+        if abs(numbers[0]) <= UPRIGHT * abs(numbers[1]):
+            return "its acceleration points down: that is a ball that bounces"
+        return super().refused(numbers, times, positions)
+
+
 def _arcs(times: np.ndarray, jump: np.ndarray) -> list[tuple[float, float]]:
     """Times of the first and last frames between jumps; a jump between two frames shows in both."""
     found, begin = [], 0

@@ -1,7 +1,7 @@
 """Fitting a law to a track: where free motion begins and ends, how well it fits, and which law fits best."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import toeplitz
@@ -10,6 +10,7 @@ from scipy.stats import t as student
 
 from .laws import ClipLaw
 from .look import QUARTERS, jackknife
+from .video import Clip, Note
 
 SOFT = 2.0  # pixels from which on residuals count less
 KEEP = 2.5 * 1.2  # standard deviations that a frame may be off and still belong to the free motion
@@ -21,6 +22,9 @@ MOST_OFF = 0.06  # residual as a share of the travel, above which a law does not
 MARGIN = 10.0  # of the BIC by which a less simple law must be better
 PHI = np.arange(0, 0.97, 0.04)  # correlations of neighbouring residuals that are tried
 GAP = 2  # frames that may be missing or off inside a free motion
+TILT = 0.1  # expected growth of the scale along an image: that of a camera turned by seven degrees
+SHIFT = 0.01  # of a constant, by which a camera's angle may change it without a word
+LEAST_REST = 6  # frames
 BRIDGED = 0.2  # of the shorter of the stretches beside a longer gap, that it may last
 
 
@@ -47,6 +51,7 @@ class Fit:
     residual: float = np.inf
     bic: float = np.inf
     refused: str = ""
+    spread: np.ndarray | None = None  # covariance of the numbers, of a tilted fit only
 
     def path(self, times: np.ndarray) -> np.ndarray:
         """Positions (T, K, 2) at times of the clip."""
@@ -88,6 +93,19 @@ def noise_of(positions: np.ndarray) -> float:
     """Standard deviation of a track's errors per axis, from fourth differences, which motion hardly has; pixels."""
     fourth = np.diff(positions.reshape(len(positions), -1), 4, axis=0)
     return max(0.05, 1.48 * float(np.median(np.abs(fourth))) / np.sqrt(70)) if len(fourth) else 0.5
+
+
+def resting(positions: np.ndarray, seen: np.ndarray, noise: float) -> np.ndarray:
+    """Frames (T,) at the beginning and the end in which nothing moves yet, or any more: held, or come to rest."""
+    frames = np.flatnonzero(seen)
+    found = np.zeros(len(seen), bool)
+    for order in (frames, frames[::-1]):
+        place = np.median(positions[order[:LEAST_REST]], 0)
+        near = (np.linalg.norm(positions[order] - place, axis=-1) < max(4 * noise, 0.3)).all(1)
+        count = int(near.argmin()) if not near.all() else 0
+        if count >= LEAST_REST:
+            found[order[: count - 1]] = True
+    return found
 
 
 def fit_law(
@@ -154,7 +172,7 @@ def _grown(law, times, positions, seen, first, last, noise, least, simpler) -> F
             off = np.sqrt(((law.path(numbers[None], times - zero)[0] - positions) ** 2).mean((1, 2)))
         sigma = max(noise, 1.48 * float(np.median(off[used])) / 1.18)
         good = seen & (off < KEEP * sigma)
-        first, last = _run(good, first, last)
+        first, last = _run(good, seen, first, last)
         again = good & (order >= first) & (order <= last)
         if again.sum() < least:
             return None
@@ -172,11 +190,12 @@ def _apart(law: ClipLaw, numbers: np.ndarray, times: np.ndarray, positions: np.n
         return float(np.nan_to_num(np.abs(law.path(numbers[None], times)[0] - positions).mean(), nan=np.inf))
 
 
-def _run(good: np.ndarray, first: int, last: int) -> tuple[int, int]:
-    """The longest run of good frames that overlaps first ... last; short gaps are bridged."""
+def _run(good: np.ndarray, seen: np.ndarray, first: int, last: int) -> tuple[int, int]:
+    """The longest run of good frames that overlaps first ... last; short gaps, and hidden frames, are bridged."""
     runs, start, end = [], None, None
+    off = np.cumsum(seen & ~good)
     for i in np.flatnonzero(good):
-        if end is not None and i - end > GAP + 1:
+        if end is not None and off[i] - off[end] > GAP:
             runs.append((start, end))
             start = None
         start, end = (i if start is None else start), i
@@ -217,6 +236,8 @@ def score(fit: Fit, times: np.ndarray, positions: np.ndarray, seen: np.ndarray, 
 
 def share_off(fit: Fit, positions: np.ndarray) -> float:
     """Residual of a fit as a share of how far the objects moved."""
+    if not fit.used.any():
+        return np.inf
     return fit.residual / max(float(np.linalg.norm(np.ptp(positions[fit.used], 0), axis=-1).max()), 1e-9)
 
 
@@ -230,12 +251,21 @@ def gain(fit: Fit, positions: np.ndarray, seen: np.ndarray, area: float) -> floa
     return walk + 2 * np.log(area) * (~seen).sum() * flat.shape[1] / 2 - fit.bic
 
 
-def simplest(fits: list[Fit]) -> Fit | None:
+def simplest(
+    fits: list[Fit], times: np.ndarray, positions: np.ndarray, seen: np.ndarray, size: tuple[int, int]
+) -> Fit | None:
     """The law with the fewest numbers whose BIC is within the margin of the best; None if all are refused.
 
-    Of two with as many numbers the one that refines the other counts as less simple.
+    Of two with as many numbers the one that refines the other counts as less simple. A refinement is needed only where
+    a camera at an angle does not explain the positions as well.
     """
-    return _simplest([fit for fit in fits if not fit.refused])
+    best = _simplest([fit for fit in fits if not fit.refused])
+    if best is not None and best.law.tilts and best.law.refines:
+        plain = next((fit for fit in fits if fit.law.name == best.law.refines and not fit.refused), None)
+        enough = plain is not None and plain.used.sum() >= 0.9 * best.used.sum()
+        if enough and tilted(plain, times, positions, seen, size).bic < best.bic + MARGIN:
+            return plain
+    return best
 
 
 def refused_rival(fits: list[Fit], chosen: Fit) -> Fit | None:
@@ -334,6 +364,102 @@ def bars(
         error = float(np.hypot(noise, np.linalg.norm(slope @ shifts)))
         found[name] = (float(value), float(value) - error, float(value) + error)
     return found, phi
+
+
+class Tilted(ClipLaw):
+    """A law seen by a camera at an angle: the scale changes along the image, by two more numbers.
+
+    Args:
+        law: how the motion is at a right angle.
+        size: width and height of the image, pixels; in its middle the scale is what it is said to be.
+    """
+
+    def __init__(self, law: ClipLaw, size: tuple[int, int]):
+        self.law, self.middle, self.wide = law, np.array(size) / 2, float(max(size))
+        self.name, self.lowest, self.highest = law.name, law.lowest, law.highest
+        self.numbers = (*law.numbers, "tilt_x", "tilt_y")
+
+    def path(self, numbers, times):
+        """See :class:`ClipLaw`."""
+        place = self.law.path(numbers[:, :-2], times) - self.middle  # (P, T, K, 2)
+        growth = (place * numbers[:, None, None, -2:]).sum(-1, keepdims=True) / self.wide
+        return self.middle + place * (1 + growth)
+
+    def refused(self, numbers, times, positions):
+        """See :class:`ClipLaw`."""
+        return ""
+
+
+def tilted(fit: Fit, times: np.ndarray, positions: np.ndarray, seen: np.ndarray, size: tuple[int, int]) -> Fit:
+    """A fit of the same law, seen by a camera at an angle; angles of a few degrees are expected."""
+    law = Tilted(fit.law, size)
+    found = replace(fit, law=law, numbers=np.append(fit.numbers, [0.0, 0.0]))
+    t, x = times[fit.used] - fit.zero, positions[fit.used]
+    prior = np.zeros((2, len(found.numbers)))
+    prior[0, -2] = prior[1, -1] = 1 / TILT
+    for _ in range(6):
+        rest = law.path(found.numbers[None], t)[0] - x
+        spread = _effective(rest)
+        slopes = np.concatenate([jacobian(law, found.numbers, t) / spread, prior])
+        off = np.concatenate([rest.ravel() / spread, prior @ found.numbers])
+        size_of = np.maximum(np.linalg.norm(slopes, axis=0), 1e-12)
+        found.numbers = found.numbers - np.linalg.lstsq(slopes / size_of, off, rcond=1e-10)[0] / size_of
+    score(found, times, positions, seen, 1.0)
+    found.bic += 2 * np.log(float(np.prod(size))) * (~fit.used).sum() * positions.shape[1]
+    found.spread = np.linalg.pinv(slopes.T @ slopes)
+    return found
+
+
+def _effective(rest: np.ndarray) -> float:
+    """Standard deviation of residuals (n, ...) as if they were independent; pixels."""
+    flat = rest.reshape(len(rest), -1)
+    near = float((flat[1:] * flat[:-1]).sum() / max(float((flat**2).sum()), 1e-12))
+    phi = float(np.clip(near, 0, 0.9))
+    return max(float(np.sqrt((flat**2).mean())), 0.05) * np.sqrt((1 + phi) / (1 - phi))
+
+
+def with_rivals(
+    found: dict[str, tuple[float, float, float]], fits: list[Fit], fit: Fit, clip: Clip, positions: np.ndarray,
+    seen: np.ndarray, values: Callable[..., dict[str, float]],
+) -> tuple[dict[str, tuple[float, float, float]], list[Note]]:  # fmt: skip
+    """Bars that also cover what other laws and a camera at an angle would give, where these explain as much.
+
+    Args:
+        found: value and bar of each constant.
+        values: constants from numbers and law.
+    """
+    notes, unit = [], {name: about.unit for name, about in fit.law.constants.items()}
+    wider = dict(found)
+    for rival in fits:
+        alike = (rival.used & fit.used).sum() > 0.8 * fit.used.sum()
+        if rival is fit or rival.refused or rival.bic > fit.bic + MARGIN or not alike:
+            continue
+        there = values(rival.numbers, rival.law)
+        for name, about in rival.law.constants.items():
+            if unit.get(name) == about.unit:
+                value, low, high = wider[name]
+                wider[name] = (value, min(low, there[name]), max(high, there[name]))
+    if fit.law.tilts and len(positions[fit.used]) * 2 > len(fit.numbers) + 2:
+        tilt = tilted(fit, clip.times, positions, seen, clip.size)
+        certain = tilt.bic < fit.bic - MARGIN and np.abs(tilt.numbers[-2:]).max() < 6 * TILT
+        base = tilt.numbers[:-2]
+        there = values(base)
+        for name, (value, low, high) in wider.items():
+            slope = np.array([
+                (values(base + step)[name] - values(base - step)[name]) / (2 * np.abs(step).max())
+                for step in np.diag(1e-5 * np.maximum(np.abs(base), 1e-2))
+            ])  # fmt: skip
+            error = 2 * float(np.sqrt(max(slope @ tilt.spread[:-2, :-2] @ slope, 0.0)))
+            low, high = min(low, there[name] - error), max(high, there[name] + error)
+            wider[name] = (there[name] if certain else value, low, high)
+        shift = max((abs(there[name] / found[name][0] - 1) for name in found if found[name][0]), default=0.0)
+        if certain and shift > SHIFT:
+            text = (
+                f"the scale changes along the path, as if the camera looked at an angle: without that the constants "
+                f"would be {100 * shift:.0f} % off; film at a right angle"
+            )
+            notes.append(Note("perspective", text, True))
+    return wider, notes
 
 
 def _of_sides(quarters: np.ndarray, slopes: np.ndarray) -> list[np.ndarray]:

@@ -34,6 +34,7 @@ class ClipLaw:
         lowest, highest: bounds of some of these numbers.
         whole: its free motion is looked for in all frames only, not in parts of them; for laws that are slow to fit.
         automatic: whether it is tried where no law is asked for.
+        tilts: whether a camera that is not level with the motion changes the constants to first order.
     """
 
     name: ClassVar[str] = ""
@@ -45,6 +46,7 @@ class ClipLaw:
     highest: ClassVar[Mapping[str, float]] = {}
     automatic: ClassVar[bool] = True
     whole: ClassVar[bool] = False
+    tilts: ClassVar[bool] = False
 
     def __init__(self, objects: int = 1):
         """``objects``: how many there are, for a law about any number of them."""
@@ -157,6 +159,7 @@ class Uniform(ClipLaw):
     """Motion without forces."""
 
     name = "uniform"
+    tilts = True
     constants = {
         "speed": Constant(unit="pixels/s", length_power=1),
         "vx": Constant(unit="pixels/s", length_power=1, positive=False),
@@ -183,6 +186,7 @@ class ConstantAcceleration(ClipLaw):
     """One acceleration of any direction: a toss, a fall, a slope; the camera need not be level."""
 
     name = "constant_acceleration"
+    tilts = True
     constants = {
         "a": Constant(unit="pixels/s²", length_power=1),
         "ax": Constant(**_ACCELERATION),
@@ -238,6 +242,41 @@ class ConstantAccelerationDrag(ConstantAcceleration):
     def values(self, numbers):
         """See :class:`ClipLaw`."""
         return {**super().values(numbers), "drag": numbers[6]}
+
+
+@register
+class ConstantAccelerationLinearDrag(ConstantAcceleration):
+    """Constant acceleration and a drag in proportion to the speed, as in oil; ``terminal`` is the speed it ends at."""
+
+    name = "constant_acceleration_linear_drag"
+    refines = "constant_acceleration"
+    constants = {
+        **ConstantAcceleration.constants,
+        "drag": Constant(unit="1/s"),
+        "terminal": Constant(unit="pixels/s", length_power=1),
+    }
+    numbers = (*ConstantAcceleration.numbers, "drag")
+    lowest = {"drag": 1e-3}
+
+    def path(self, numbers, times):
+        """See :class:`ClipLaw`."""
+        x, v, a = (numbers[:, None, i : i + 2] for i in (0, 2, 4))
+        drag, t = np.maximum(numbers[:, None, 6:], 1e-6), times[:, None]
+        final = a / drag
+        return (x + final * t - (v - final) / drag * np.expm1(np.maximum(-drag * t, -50)).clip(-1, 1e6))[:, :, None]
+
+    def guesses(self, times, positions):
+        """See :class:`ClipLaw`."""
+        return [self.refined(guess) for guess in super().guesses(times, positions)]
+
+    def refined(self, numbers):
+        """See :class:`ClipLaw`."""
+        return np.append(numbers, 1.0)
+
+    def values(self, numbers):
+        """See :class:`ClipLaw`."""
+        found = super().values(numbers)
+        return {**found, "drag": numbers[6], "terminal": found["a"] / max(numbers[6], 1e-9)}
 
 
 @register

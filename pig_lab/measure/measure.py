@@ -9,31 +9,79 @@ import numpy as np
 
 from pig_core.system import PigError, Progress
 
-from ..measure import warn
-from .fit import MOST_OFF, Fit, bars, fit_law, gain, share_off, simplest, solve
+from . import doubts
+from .fit import MOST_OFF, Fit, bars, fit_law, gain, noise_of, resting, share_off, simplest, solve, with_rivals
 from .laws import LAWS, ClipLaw, family
 from .options import AUTO, Options
-from .track import Scene, Track, Watch, find_mover, find_pointed, glimpse, starts_at
-from .video import Clip, read_clip
+from .scene import Scene, retimed, steadied, without_repeats
+from .track import Track, Watch, find_mover, find_pointed, follow, glimpse, starts_at
+from .video import LONG_SIDE, Clip, Note, read_clip
 
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
 LEAST_FRAMES = 5
 LEAST_GAIN = 20.0  # of the BIC over that of a random walk, for a law to have explained anything
+SMALL = 7.0  # pixels of the working size across, below which a clip is read again from nearer
+CLEAR, DISTINCT = 0.03, 0.3  # differences of darkness from which on one of two is the shadow
 
 
 class MeasureError(PigError):
-    """Nothing could be measured in this clip."""
+    """Nothing could be measured in this clip.
+
+    Attributes:
+        clip: as it was worked on, or None.
+        tracks: what was followed in it.
+    """
+
+    def __init__(self, text: str, clip: Clip | None = None, tracks: Sequence[Track] = ()):
+        super().__init__(text)
+        self.clip, self.tracks = clip, list(tracks)
+
+
+@dataclass
+class Candidate:
+    """Things that were followed and the law that explains them best.
+
+    Attributes:
+        positions: (T, K, 2) pixels of the file.
+        fit: of the best law; None: no law explains them.
+        worth: BIC that the law gains over a random walk.
+        darkness: of the last track, see :func:`doubts.darkness`.
+    """
+
+    tracks: list[Track]
+    positions: np.ndarray
+    fits: list[Fit]
+    fit: Fit | None
+    worth: float
+    darkness: float = 0.0
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Frames (T,) in which all objects are seen."""
+        return np.all([track.seen for track in self.tracks], 0)
+
+    @property
+    def able(self) -> bool:
+        """Whether a law explains it."""
+        return self.fit is not None and self.worth > LEAST_GAIN and share_off(self.fit, self.positions) < MOST_OFF
+
+    @property
+    def clear(self) -> bool:
+        """Whether a law explains nearly all of it: then nothing else needs to be looked at."""
+        share = self.fit.used.sum() / max(self.seen.sum(), 1) if self.able else 0
+        return share > 0.8 and share_off(self.fit, self.positions) < 0.02
 
 
 @dataclass
 class Measurement:
-    """What was found in a clip.
+    """The constants that were found in a clip.
 
     Attributes:
         tracks: one for each object of the law.
         positions: (T, K, 2) pixels of the file.
         parameters: name -> value, low, high (95 %), unit.
         px_per_m: None where no scale is known.
+        notes: reasons to doubt it first, then what the clip cannot tell.
     """
 
     options: Options
@@ -48,12 +96,17 @@ class Measurement:
     unseen_px: float | None
     correlation: float
     seconds: float
-    warnings: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     @property
     def diameters(self) -> list[float]:
         """Of the objects, pixels of the file."""
         return [track.look.diameter * float(self.clip.scale.mean()) for track in self.tracks]
+
+    @property
+    def verdict(self) -> str:
+        """``measured``, or ``doubtful`` where there is a reason to doubt it."""
+        return "doubtful" if any(note.doubt for note in self.notes) else "measured"
 
 
 def measure(options: Options, watch: Watch | None = None) -> Measurement:
@@ -65,84 +118,138 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
         DataError: if it cannot be read; MeasureError: if nothing can be measured in it.
     """
     began = time.perf_counter()
-    clip = read_clip(options.video, options.start, options.end, options.crop_box(), options.fps)
-    if len(clip.frames) < LEAST_FRAMES:
-        raise MeasureError(
-            f"{len(clip.frames)} frames are too few to measure a motion: at least {LEAST_FRAMES} are needed"
-        )
-    warnings = clip.warnings + warn.of_clip(clip)
-    scene = Scene.of(clip)
+    clip, scene = _opened(options, options.crop_box())
+    cut = doubts.cut_at(clip)
     try:
-        fit, fits, tracks, positions = choose(options, clip, scene, watch)
+        chosen, shadow = choose(options, clip, scene, watch)
+        nearer = None if options.crop or not _small(chosen) else _nearer(options, clip)
     except MeasureError as error:
-        raise MeasureError("; ".join([str(error), *warnings])) from None  # they may say why
-    seen = _seen(tracks)
+        nearer = None if options.crop else _nearer(options, clip)
+        if nearer is None:
+            raise MeasureError("; ".join([str(error), *_told(clip)]), clip, error.tracks) from None  # they may say why
+    if nearer is not None:
+        clip, scene = nearer
+        try:
+            chosen, shadow = choose(options, clip, scene, watch)
+        except MeasureError as error:
+            raise MeasureError("; ".join([str(error), *_told(clip)]), clip, error.tracks) from None
+    fit, positions = chosen.fit, chosen.positions
     name = options.known_constant()
-    scale = options.px_per_m
+    scale, error = options.scale()
+    notes = list(clip.notes)
     if name:
-        scale, note = _scale(fit.law, fit.law.values(fit.numbers), *name)
-        warnings += [note] if note else []
-    found, correlation = bars(
-        fit, clip.times, positions, lambda numbers: scaled(fit.law, numbers, scale, name),
-        np.stack([track.quarters * clip.scale for track in tracks]),
-        [track.look.diameter * float(clip.scale.mean()) for track in tracks],
-    )  # fmt: skip
-    parameters = {
-        key: {"value": value, "low": low, "high": high, "unit": unit_of(fit.law, key, scale)}
-        for key, (value, low, high) in found.items()
-    }
+        scale, text = _scale(fit.law, fit.law.values(fit.numbers), *name)
+        notes += [Note("scale", text, True)] if text else []
+    parameters, correlation, law_notes = _constants(chosen, clip, scale, error, name)
     unseen = predict_last_quarter(fit, clip.times, positions)
-    apart = unseen_px = None
+    unseen_px = None
     if unseen is not None:
         apart = unseen - positions
         held = fit.used & ~np.isnan(apart).any((1, 2))
         unseen_px = float(np.sqrt((apart[held] ** 2).sum(-1).mean()))
     result = Measurement(
-        options, clip, tracks, positions, fits, fit, parameters, scale, unseen, unseen_px, correlation,
-        time.perf_counter() - began, warnings,
+        options=options, clip=clip, tracks=chosen.tracks, positions=positions, fits=chosen.fits, fit=fit,
+        parameters=parameters, px_per_m=scale, unseen=unseen, unseen_px=unseen_px, correlation=correlation,
+        seconds=0.0,
     )  # fmt: skip
-    another = None if options.at else glimpse(scene)  # what was measured has been painted out
-    warnings += warn.of_result(result, seen) + warn.of_another(another, result, scene)
+    notes += law_notes + _of_shadow(chosen, shadow, parameters, clip, scale, name)
+    notes += doubts.of_result(result, chosen.seen, cut)
+    if not options.at and shadow is None:
+        notes += doubts.of_another(glimpse(scene), result, scene)  # what was measured has been painted out
+    result.notes = sorted(notes, key=lambda note: not note.doubt)
+    result.seconds = time.perf_counter() - began
     return result
+
+
+def _opened(options: Options, crop, long_side: int = LONG_SIDE) -> tuple[Clip, Scene]:
+    clip = read_clip(options.video, options.start, options.end, crop, options.fps, long_side)
+    if len(clip.frames) >= LEAST_FRAMES:
+        without_repeats(clip)
+    if len(clip.frames) < LEAST_FRAMES:
+        few = f"{len(clip.frames)} frames are too few to measure a motion: at least {LEAST_FRAMES} are needed"
+        raise MeasureError(few)
+    steps = np.diff(clip.times)
+    if steps.max() > 1.9 * np.median(steps) and not any(
+        note.name == "clock" and "repeat" in note.text for note in clip.notes
+    ):
+        text = "the time between frames varies: the file's time stamps were used; set fps if they are wrong"
+        clip.notes.append(Note("clock", text))
+    steadied(clip)
+    return clip, Scene.of(clip)
+
+
+def _told(clip: Clip) -> list[str]:
+    """What is odd about a file, for the sentence that nothing was found in it."""
+    return [note.text for note in clip.notes if not note.text.startswith("no tag")]
+
+
+def _small(chosen: Candidate) -> bool:
+    return min(track.look.diameter for track in chosen.tracks) < SMALL
+
+
+def _nearer(options: Options, clip: Clip) -> tuple[Clip, Scene] | None:
+    """The clip read again, larger, around all that moves; None if that shows no more."""
+    if clip.scale.max() < 1.3:
+        return None
+    box = Scene.of(clip).busy()
+    if box is None:
+        return None
+    low, high = clip.to_file(box[0] - 0.5), clip.to_file(box[1] + 0.5)
+    left, top = np.clip(np.floor(low), 0, None).astype(int)
+    right, bottom = np.minimum(np.ceil(high).astype(int), clip.size)
+    side = int(min(max(right - left, bottom - top), 1.5 * LONG_SIDE))
+    if max(right - left, bottom - top) / side > 0.8 * clip.scale.max() or min(right - left, bottom - top) < 16:
+        return None
+    return _opened(options, (int(left), int(top), int(right - left), int(bottom - top)), side)
 
 
 def choose(
     options: Options, clip: Clip, scene: Scene, watch: Watch | None = None
-) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
-    """The law, with its fit, that explains what moves, all fits that were tried, and the objects.
+) -> tuple[Candidate, Candidate | None]:
+    """What is measured, and another candidate that moves alike and may be the object instead.
 
     The thing that moves most may be a hand: unless a law explains it well, others are followed, too, and the thing
-    that a law explains best is the object. So it is if it is a shadow.
+    that a law explains best is the object. One that moves alike is looked for, as an object and its shadow do.
     """
     laws = [law(options.objects) for name, law in LAWS.items() if _wanted(name, law, options)]
     area, count = float(np.prod(clip.size)), options.objects
     tracks: list[Track] = []
-    options_found = []
+    found: list[Candidate] = []
     first = starts_at(clip, scene, *options.pointed()) if options.at else None
     while len(tracks) < (MOVERS if count == 1 and first is None else count):
+        if tracks and count == 1 and found[0].clear and not _twin(scene, found[0], clip):
+            break
         track = find_mover(scene, watch=watch) if tracks or not first else find_pointed(scene, first, watch)
         if track is None:
             break
-        print(
-            f"found     an object of {track.look.diameter * clip.scale.mean():.0f} pixels, score {track.score:.2f}",
-            flush=True,
-        )
+        across = track.look.diameter * clip.scale.mean()
+        print(f"found     an object of {across:.0f} pixels, score {track.score:.2f}", flush=True)
+        if count == 1 and scene.uncovered(track.look, track.positions, track.seen):
+            track = follow(scene, track.look)
         tracks.append(track)
-        darkness = warn.darkness(track, scene)
+        darkness = doubts.darkness(track, scene)
         scene.paint_out(track.look, track.positions)
         if len(tracks) < count:
             continue
-        group = [*tracks[: count - 1], track]
-        found = _explained(laws, clip, group, area)
-        options_found.append((*found, darkness))
-        if found[0] is not None and _well(found) and darkness < warn.SHADOW:
+        found.append(_explained(laws, clip, [*tracks[: count - 1], track], area))
+        found[-1].darkness = darkness
+        if len(found) > 1 and found[0].clear:
             break
     if len(tracks) < count:
         if first and not tracks:
             raise MeasureError(f"nothing that moves is where at={options.at} points; point at the object in its middle")
         what = "nothing moves" if not tracks else f"only {len(tracks)} of {count} objects move"
-        raise MeasureError(f"{what} in this clip; set crop, start and end to where the motion is")
-    return _best(options_found)
+        raise MeasureError(f"{what} in this clip; set crop, start and end to where the motion is", tracks=tracks)
+    return _best(found)
+
+
+def _twin(scene: Scene, one: Candidate, clip: Clip) -> bool:
+    """Whether something else moves as the first candidate does, at a glimpse."""
+    other = glimpse(scene)
+    if other is None or other.score < 0.1 * one.tracks[0].score:
+        return False
+    both = other.seen & one.fit.used
+    return doubts.same_motion(clip.to_file(other.positions)[:, None], one.positions, both)
 
 
 def _wanted(name: str, law: type[ClipLaw], options: Options) -> bool:
@@ -151,53 +258,104 @@ def _wanted(name: str, law: type[ClipLaw], options: Options) -> bool:
     return law.automatic and law.suits(options.objects)
 
 
-def _seen(tracks: Sequence[Track]) -> np.ndarray:
-    return np.all([track.seen for track in tracks], 0)
-
-
-def _explained(laws: list[ClipLaw], clip: Clip, tracks: list[Track], area: float) -> tuple:
-    """The best law of some tracks (or None), all fits, the tracks, their positions, and what the law explains."""
+def _explained(laws: list[ClipLaw], clip: Clip, tracks: list[Track], area: float) -> Candidate:
+    """Some tracks with the fits of all laws."""
     positions = np.stack([clip.to_file(track.positions) for track in tracks], 1)
-    seen = _seen(tracks)
-    fits = []
+    found = Candidate(tracks, positions, [], None, -np.inf)
+    frames = found.seen
+    if frames.any():
+        frames = frames & ~resting(positions, frames, noise_of(positions[frames]))
+    if frames.sum() >= LEAST_FRAMES and not clip.retimed:
+        clip.notes += retimed(clip, positions, frames, noise_of(positions[frames]))
     with Progress("laws", len(laws), 1) as progress:
         for law in laws:
-            simpler = next((fit for fit in fits if fit.law.name == law.refines), None)
-            fits.append(fit_law(law, clip.times, positions, seen, area, simpler))
-            state = fits[-1].refused or f"residual {fits[-1].residual:.2f} pixels, BIC {fits[-1].bic:.0f}"
-            progress.advance(f"{law.name}: {state}")
-    best = simplest(fits)
-    worth = gain(best, positions, seen, area) if best else -np.inf
-    return best, fits, tracks, positions, worth
+            simpler = next((fit for fit in found.fits if fit.law.name == law.refines), None)
+            found.fits.append(fit_law(law, clip.times, positions, frames, area, simpler))
+            state = found.fits[-1].refused or f"residual {found.fits[-1].residual:.2f} pixels"
+            progress.advance(f"{law.name}: {state}, BIC {found.fits[-1].bic:.0f}")
+    found.fit = simplest(found.fits, clip.times, positions, frames, clip.size)
+    found.worth = gain(found.fit, positions, frames, area) if found.fit else -np.inf
+    return found
 
 
-def _well(found: tuple) -> bool:
-    """Whether a law explains nearly all of a track: then nothing else needs to be looked at."""
-    fit, _, tracks, _, worth = found[:5]
-    share = fit.used.sum() / max(_seen(tracks).sum(), 1)
-    return worth > LEAST_GAIN and share > 0.8 and share_off(fit, found[3]) < 0.02
-
-
-def _best(found: list[tuple]) -> tuple[Fit, list[Fit], list[Track], np.ndarray]:
-    """Of several things that were followed, the one that a law explains best; of twins, that which is no shadow.
+def _best(found: list[Candidate]) -> tuple[Candidate, Candidate | None]:
+    """Of several things that were followed, the one that a law explains best; of twins, the one that is no shadow.
 
     Raises:
         MeasureError: if no law explains any of them.
     """
-    able = [one for one in found if one[0] is not None and one[4] > LEAST_GAIN and share_off(one[0], one[3]) < MOST_OFF]
+    able = [one for one in found if one.able]
     if not able:
-        tried = max(found, key=lambda one: one[2][-1].score)
-        why = "; ".join(f"{fit.law.name}: {fit.refused or _off(fit)}" for fit in tried[1])
+        tried = max(found, key=lambda one: one.tracks[-1].score)
+        likely = max(tried.fits, key=lambda fit: (not fit.refused, -share_off(fit, tried.positions), fit.used.sum()))
         raise MeasureError(
-            f"no law explains what moves here ({why}); set start and end to a free motion, crop, or another law"
+            f"no law explains what moves here; nearest is {likely.law.name}: {likely.refused or _off(likely)}; "
+            "set start and end to a free motion, crop, or another law",
+            tracks=[track for one in found for track in one.tracks],
         )
-    best = max(able, key=lambda one: one[4])
-    twins = [one for one in able if warn.same_motion(one[3], best[3], one[0].used & best[0].used)]
-    return max(twins, key=lambda one: (one[5] < warn.SHADOW, min(track.contrast for track in one[2])))[:4]
+    best = max(able, key=lambda one: one.worth)
+    twins = [one for one in able if doubts.same_motion(one.positions, best.positions, one.fit.used & best.fit.used)]
+    if len(twins) == 1:
+        return best, None
+    twins.sort(key=lambda one: (is_shadow(one, twins), -min(track.contrast for track in one.tracks)))
+    return twins[0], twins[1]
+
+
+def is_shadow(one: Candidate, twins: list[Candidate]) -> bool:
+    """Whether one of several things that move alike is the shadow of another: darker by one factor, the other not."""
+    apart = one.darkness - min(other.darkness for other in twins)
+    return (one.darkness > doubts.SHADOW and apart > CLEAR) or (one.darkness > doubts.GREY and apart > DISTINCT)
 
 
 def _off(fit: Fit) -> str:
     return f"{fit.residual:.1f} pixels off in the {fit.used.sum()} of {len(fit.used)} frames that it fits best"
+
+
+def _constants(chosen: Candidate, clip: Clip, scale, error: float, name) -> tuple[dict, float, list[Note]]:
+    """Constants with their bars, the correlation of neighbouring errors, and notes on the choice of the law."""
+    fit = chosen.fit
+
+    def values(numbers: np.ndarray, law: ClipLaw = fit.law) -> dict[str, float]:
+        return scaled(law, numbers, scale, name)
+
+    found, correlation = bars(
+        fit, clip.times, chosen.positions, values,
+        np.stack([track.quarters * clip.scale for track in chosen.tracks]),
+        [track.look.diameter * float(clip.scale.mean()) for track in chosen.tracks],
+    )  # fmt: skip
+    found, notes = with_rivals(found, chosen.fits, fit, clip, chosen.positions, chosen.seen, values)
+    parameters = {}
+    for key, (value, low, high) in found.items():
+        more = abs(value * fit.law.constants[key].length_power * error)  # of the scale itself
+        low, high = value - float(np.hypot(value - low, more)), value + float(np.hypot(high - value, more))
+        parameters[key] = {"value": value, "low": low, "high": high, "unit": unit_of(fit.law, key, scale)}
+    return parameters, correlation, notes
+
+
+def _of_shadow(chosen: Candidate, other: Candidate | None, parameters, clip: Clip, scale, name) -> list[Note]:
+    """A note if another thing moves alike, would give other constants, and may be the object."""
+    if other is None:
+        return []
+    same = next((fit for fit in other.fits if fit.law.name == chosen.fit.law.name and not fit.refused), other.fit)
+    there = scaled(same.law, same.numbers, scale, name)
+    apart = [
+        (key, value["value"], there[key])
+        for key, value in parameters.items()
+        if key in there and not value["low"] <= there[key] <= value["high"]
+    ]
+    if not apart:
+        return []
+    told = is_shadow(other, [chosen, other])
+    key, one, two = max(apart, key=lambda row: abs(row[2] / row[1] - 1) if row[1] else 0)
+    if told or not one or abs(two / one - 1) < 0.005:
+        return []
+    x, y = other.positions[int(np.flatnonzero(other.fit.used)[0]), 0]
+    text = (
+        f"two things move alike, as an object and its shadow do: {key} is {one:.4g} by the one that was measured, "
+        f"{two:.4g} by the other; point at the object with at={clip.times[np.flatnonzero(other.fit.used)[0]]:.2f},"
+        f"{x:.0f},{y:.0f} if it is that"
+    )
+    return [Note("shadow", text, True)]
 
 
 def scaled(
@@ -215,7 +373,9 @@ def scaled(
 def _scale(law: ClipLaw, values: dict[str, float], name: str, value: float) -> tuple[float | None, str]:
     """Pixels a metre from a constant that is known, or why it gives none."""
     if name not in values or not law.constants[name].length_power:
-        return None, f"no scale: the law {law.name} has no constant {name} that a length enters; set law"
+        able = [other for other, about in law.constants.items() if about.length_power]
+        text = f"known={name} gives no scale: the law that was found, {law.name}, has no such constant with a length"
+        return None, f"{text}; set law" + (f", or give {' or '.join(able)}" if able else "")
     ratio = abs(values[name] / value)
     return ratio ** (1 / law.constants[name].length_power), ""
 
@@ -229,7 +389,8 @@ def unit_of(law: ClipLaw, name: str, px_per_m: float | None) -> str:
 def predict_last_quarter(fit: Fit, times: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
     """Positions (T, K, 2) of the last quarter, predicted by a fit to the first three; NaN elsewhere.
 
-    The fit begins with guesses from those three quarters alone. None where they are too short.
+    The fit begins with guesses from those three quarters alone. None where they are too short, or where it does not
+    even fit them.
     """
     if hasattr(fit.law, "arcs"):  # what comes after a collision cannot be predicted without its mechanics
         return None
@@ -243,6 +404,8 @@ def predict_last_quarter(fit: Fit, times: np.ndarray, positions: np.ndarray) -> 
     if not tried:
         return None
     best = min(tried, key=lambda one: np.abs(fit.law.path(one[None], t)[0] - x).mean())
+    if np.sqrt(((fit.law.path(best[None], t)[0] - x) ** 2).mean()) > 2 * fit.residual + 1:
+        return None
     predicted = np.full(positions.shape, np.nan)
     predicted[late] = dataclasses.replace(fit, numbers=best).path(times[late])
     return predicted

@@ -26,7 +26,7 @@ class Options:
     end: float | None = option(None, "seconds; empty: found", ge=0, allow_inf_nan=False)
     crop: str | None = option(None, "the part of the image to look at: left,top,width,height in pixels")
     at: str | None = option(None, "the object to follow, if another one was found: seconds,x,y in pixels")
-    px_per_m: float | None = option(None, "pixels per metre", gt=0, allow_inf_nan=False)
+    px_per_m: float | str | None = option(None, "pixels per metre, with an error (95 %) if it has one, e.g. 250+-3")
     known: str | None = option(
         None, "a constant of the law that is known in metres and seconds, e.g. g=9.81: gives the scale"
     )
@@ -50,9 +50,29 @@ class Options:
             raise ConfigError(f"end must be after start, got start={self.start:g}, end={self.end:g}")
         if self.known and self.px_per_m:
             raise ConfigError("px_per_m and known both say what the scale is: leave one of them out")
+        self.scale()
         self.known_constant()
         self.crop_box()
         self.pointed()
+
+    def scale(self) -> tuple[float | None, float]:
+        """Pixels a metre, None if that is not told, and its relative error.
+
+        Raises:
+            ConfigError: if it is not written so.
+        """
+        if self.px_per_m is None:
+            return None, 0.0
+        value, _, error = str(self.px_per_m).replace("±", "+-").partition("+-")
+        try:
+            number, more = float(value), float(error or 0)
+        except ValueError:
+            number = more = math.nan
+        if not (0 < number < math.inf and 0 <= more < number):
+            raise ConfigError(
+                f"px_per_m must be a number above 0, got {self.px_per_m}; with its error it is written 250+-3"
+            )
+        return number, more / number
 
     def known_constant(self) -> tuple[str, float] | None:
         """Name and value of the constant that is known.
@@ -69,13 +89,13 @@ class Options:
             value = math.nan
         if not (name and equals and math.isfinite(value) and value):
             raise ConfigError(f"known is written name=value, e.g. g=9.81, got {self.known!r}")
-        if self.law != AUTO:
-            constants = LAWS[self.law].constants
-            scaling = [other for other, about in constants.items() if about.length_power]
-            if name not in scaling:
-                raise ConfigError(
-                    f"known must be a constant of {self.law} that a length enters: {', '.join(scaling)}, got {name!r}"
-                )
+        laws = [law for law in LAWS.values() if law.suits(self.objects)] if self.law == AUTO else [LAWS[self.law]]
+        scaling = {name: None for law in laws for name, about in law.constants.items() if about.length_power}
+        if name not in scaling:
+            which = "of a law" if self.law == AUTO else f"of {self.law}"
+            raise ConfigError(
+                f"known must be a constant {which} that a length enters: {', '.join(scaling)}, got {name!r}"
+            )
         return name, value
 
     def crop_box(self) -> tuple[int, int, int, int] | None:

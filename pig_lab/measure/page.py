@@ -36,8 +36,8 @@ MOVING = ("vx", "vy", "rate")  # the numbers of a law that are velocities at its
 def clip_what_if(found: Measurement) -> HTML | Markdown:
     """Sliders for the constants of one object's law and its speed, or a sentence where a page does not know the law."""
     fit, clip, law = found.fit, found.clip, found.fit.law
-    if law.objects != 1:
-        return Markdown("*Laws of several objects are not written in JavaScript: a page cannot ask them.*")
+    if law.objects != 1 or hasattr(law, "arcs"):
+        return Markdown("*Laws with collisions or several objects are not written in JavaScript.*")
     used = np.flatnonzero(fit.used)
     shown = used[np.unique(np.linspace(0, len(used) - 1, PLAYED).round().astype(int))]
     step = max(1, round(clip.frames.shape[2] / WIDE))
@@ -181,9 +181,17 @@ def constants_table(about: dict[str, object]) -> HTML:
     return table(pd.DataFrame(rows, columns=["constant", "value", "95 %", "unit"]), {"value": ".5g"})
 
 
+def verdict(about: dict[str, object]) -> Markdown:
+    """Whether the constants can be trusted, and why not."""
+    if about["verdict"] == "measured":
+        return Markdown("**Measured**: nothing in the clip speaks against these constants.")
+    reasons = [f"- *{reason['name']}*: {plain(reason['text'])}." for reason in about["reasons"]]
+    return Markdown("\n".join(["**Doubtful**, because:", "", *reasons]))
+
+
 def unknown(about: dict[str, object]) -> Markdown:
     """What could not be known, in plain words."""
-    return Markdown("\n".join([CANNOT, "", *(f"- {_capital(text)}." for text in about["warnings"])]))
+    return Markdown("\n".join([CANNOT, "", *(f"- {plain(_capital(text))}." for text in about["warnings"])]))
 
 
 def _capital(text: str) -> str:
@@ -191,12 +199,14 @@ def _capital(text: str) -> str:
 
 
 def sentences(about: dict[str, object]) -> str:
-    """What was found, line by line."""
-    lines = [f"{about['variant']}, {about['start']:.2f} to {about['end']:.2f} s, {about['frames_used']} frames"]
+    """What was found, line by line; the verdict first."""
+    lines = [about["verdict"] + (", because" if about["reasons"] else "")]
+    lines += [f"  {reason['name']}: {reason['text']}" for reason in about["reasons"]]
+    lines += [f"{about['variant']}, {about['start']:.2f} to {about['end']:.2f} s, {about['frames_used']} frames"]
     for name, value in about["parameters"].items():
         half = (value["high"] - value["low"]) / 2
         lines.append(f"  {name:8} {value['value']:.5g} ± {half:.2g} {value['unit']}")
-    return "\n".join(lines + [f"warning: {text}" for text in about["warnings"]])
+    return "\n".join(lines + [f"note: {text}" for text in about["warnings"]])
 
 
 def save(found: Measurement, folder: Path) -> dict[str, object]:
@@ -231,8 +241,9 @@ def _write_page(path: Path, title: str, parts: Iterable[tuple[str, object]]) -> 
 
 
 def _parts(found: Measurement, about: dict[str, object]) -> Iterator[tuple[str, object]]:
-    yield "The clip", clip_player(found)
+    yield "", verdict(about)
     yield "Constants", constants_table(about)
+    yield "The clip", clip_player(found)
     yield "What was drawn", looks(found)
     yield "Path and fit", paths(found)
     yield "What if?", clip_what_if(found)
@@ -253,14 +264,16 @@ def write_table(path: Path, folders: list[Path]) -> None:
                 f"{name} {value['value']:.4g} ({value['low']:.4g} to {value['high']:.4g}) {value['unit']}"
                 for name, value in about["parameters"].items()
             )
-            row = (Path(about["video"]).name, about["variant"], constants, about["residual_px"], len(about["warnings"]))
+            why = ", ".join(dict.fromkeys(reason["name"] for reason in about["reasons"]))
+            verdict_of = about["verdict"] + (f": {why}" if why else "")
+            row = (Path(about["video"]).name, verdict_of, about["variant"], constants, about["residual_px"])
             links.append(quote(f"{folder.name}/{PAGE}"))
         except (OSError, ValueError, LookupError, AttributeError, RunError) as error:
             why = str(error) if failed.is_file() else "not measured"
             earlier = " (an earlier measurement is kept)" if (folder / results.MEASUREMENT).is_file() else ""
-            row = (folder.name, "", why + earlier, None, None)
+            row = (folder.name, "not measured", "", why + earlier, None)
             links.append(None)
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=["clip", "law", "constants (95 %)", "residual", "warnings"])
-    shown = table(frame, {"residual": ".2f", "warnings": ".0f"}, {"residual": "pixels"}, {"clip": links})
+    frame = pd.DataFrame(rows, columns=["clip", "verdict", "law", "constants (95 %)", "residual"])
+    shown = table(frame, {"residual": ".2f"}, {"residual": "pixels"}, {"clip": links})
     _write_page(path, "Measured clips", [("", shown), ("", Markdown(CANNOT))])

@@ -27,6 +27,8 @@ def summary(found: Measurement) -> dict[str, object]:
     fit, clip = found.fit, found.clip
     name, base = fit.law.name, family(fit.law.name)
     about = {
+        "verdict": found.verdict,
+        "reasons": [{"name": note.name, "text": note.text} for note in found.notes if note.doubt],
         "law": base,
         "variant": name,
         "parameters": found.parameters,
@@ -48,7 +50,7 @@ def summary(found: Measurement) -> dict[str, object]:
         ],
         "px_per_m": found.px_per_m,
         "size": list(clip.size),
-        "warnings": found.warnings,
+        "warnings": [note.text for note in found.notes if not note.doubt],
     }  # fmt: skip
     if "length" in LAWS[name].constants and found.unseen_px is not None and fit.law.objects == 1:
         about["unseen_degrees"] = float(np.degrees(found.unseen_px / fit.law.values(fit.numbers)["length"]))

@@ -10,57 +10,12 @@ from scipy import fft, ndimage
 from pig_core.system import ConfigError
 
 from .look import Appearance, learn, refine, without_quarters
+from .scene import Scene
 from .video import Clip
 
 # Where in a frame an object is: what differs from the background, and a look drawn everywhere by correlation.
 
-BACKGROUND_FRAMES = 80
-LEAST_NOISE = 1.5 / 255
 PEAKS = 5  # places of a frame that are looked at more closely
-
-
-@dataclass
-class Scene:
-    """A clip and what it shows where nothing moves.
-
-    Attributes:
-        frames: (T, h, w, 3) uint8; objects that were found are painted out of it.
-        background: (h, w, 3) in [0, 1].
-        noise: standard deviation of a pixel around the background.
-    """
-
-    frames: np.ndarray
-    background: np.ndarray
-    noise: float
-
-    @classmethod
-    def of(cls, clip: Clip) -> "Scene":
-        """The background is the median of frames spread over the clip."""
-        chosen = np.unique(np.linspace(0, len(clip.frames) - 1, BACKGROUND_FRAMES).round().astype(int))
-        few = clip.frames[chosen]
-        background = (np.median(few, 0) / 255).astype(np.float32)
-        off = np.abs(few[:: max(1, len(few) // 20)] / np.float32(255) - background)
-        return cls(clip.frames.copy(), background, max(1.48 * float(np.median(off)), LEAST_NOISE))
-
-    @property
-    def sides(self) -> tuple[int, int]:
-        """Height and width, pixels."""
-        return self.background.shape[:2]
-
-    def moved(self, t: int) -> np.ndarray:
-        """What differs from the background in frame ``t``, (h, w, 3)."""
-        return self.frames[t] / np.float32(255) - self.background
-
-    def paint_out(self, look: Appearance, positions: np.ndarray) -> None:
-        """Put the background where the object is, in all frames; positions (T, 2) of its centroid."""
-        area = ndimage.binary_dilation(look.mask > 0.1, iterations=2)
-        rows, columns = np.nonzero(np.pad(area, 1))
-        height, width = self.sides
-        plain = (self.background * 255).round().astype(np.uint8)
-        for t, (x, y) in enumerate((positions - look.centroid).round().astype(int)):
-            r, c = rows + y - look.half - 1, columns + x - look.half - 1
-            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-            self.frames[t, r[inside], c[inside]] = plain[r[inside], c[inside]]
 
 
 class Search:

@@ -1,8 +1,8 @@
-"""Reading a clip: any file that FFmpeg knows, or a folder of pictures, made small while it is read.
+"""Reading a clip: any file that FFmpeg knows, an animated image, or a folder of images, made small while it is read.
 
 A file is decoded, never executed: formats that name other files (playlists) are not opened. Positions are reported in
-pixels of the clip as it is shown, after its rotation flag and with pixels made square; the centre of the first pixel is
-0, 0.
+pixels of the clip as it is shown: turned and mirrored as its flags say, with pixels made square; the centre of the
+first pixel is 0, 0.
 """
 
 from collections.abc import Iterator
@@ -10,18 +10,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
-import imageio.v3 as imageio
 import numpy as np
+import tifffile
+from PIL import Image, ImageSequence
 from skimage.transform import resize
 
 from pig_core.system import DataError, Progress
 
 LONG_SIDE = 320  # pixels that a clip is searched in; more gained nothing on clips of 640 pixels
-MAX_FRAMES = 600  # kept of a clip; of a longer one every 2nd, 4th, ... frame
+MAX_FRAMES = 600  # used of a clip; of a longer one every 2nd, 4th, ... frame
 # What FFmpeg may take a file for: containers that hold their frames themselves.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf,flv,ogg,png_pipe,jpeg_pipe,webp_pipe"
 VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif", ".m4v"}
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+STILL_RATE = 25.0  # frames a second of images that have no clock, until fps says better
+CAPTURE_RATE = "com.android.capture.fps"  # how often Android filmed, whatever the file's time stamps are
+CAMERA_TAGS = (
+    "com.android.version",
+    "com.apple.quicktime.model",
+    "com.apple.quicktime.full-frame-rate-playback-intent",
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a clip cannot tell, or tells against the measurement.
+
+    Attributes:
+        name: its kind: clock, shadow, perspective, law, track, occlusion, camera, scale or file.
+        text: one sentence without its full stop.
+        doubt: whether the constants are doubtful because of it.
+    """
+
+    name: str
+    text: str
+    doubt: bool = False
 
 
 @dataclass
@@ -33,8 +56,11 @@ class Clip:
         times: (T,) seconds from the clip's first frame.
         numbers: (T,) of the frames in the file, from 0.
         scale: pixels of the file per pixel of ``frames``, (2,): across, down.
-        corner: of ``frames`` in the file's picture, pixels of the file.
-        size: width and height of the file's picture.
+        corner: of ``frames`` in the file's image, pixels of the file.
+        size: width and height of the file's image.
+        notes: what is odd about the file.
+        stretch: frames that were read by those that are left, where repeated ones were left out.
+        retimed: whether its times were compared with the steps of what moves.
     """
 
     frames: np.ndarray
@@ -43,15 +69,21 @@ class Clip:
     scale: np.ndarray
     corner: np.ndarray
     size: tuple[int, int]
-    warnings: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    stretch: float = 1.0
+    retimed: bool = False
 
     def to_file(self, xy: np.ndarray) -> np.ndarray:
-        """Positions (..., 2) in ``frames`` to pixels of the file's picture."""
+        """Positions (..., 2) in ``frames`` to pixels of the file's image."""
         return (xy + 0.5) * self.scale - 0.5 + self.corner
 
     def from_file(self, xy: np.ndarray) -> np.ndarray:
         """The inverse of :meth:`to_file`."""
         return (xy - self.corner + 0.5) / self.scale - 0.5
+
+    def only(self, frames: np.ndarray) -> None:
+        """Leave out all frames but these, a mask (T,)."""
+        self.frames, self.times, self.numbers = self.frames[frames], self.times[frames], self.numbers[frames]
 
 
 def read_clip(
@@ -73,12 +105,12 @@ def read_clip(
     Raises:
         DataError: that says what is wrong with the file.
     """
-    if Path(path).is_dir() and not fps:
-        raise DataError(f"a folder of pictures has no clock: set fps for {path}")
-    frames, times, numbers, warnings, stride = [], [], [], [], 1
+    if not fps and (Path(path).is_dir() or Path(path).suffix.lower() in (".tif", ".tiff")):
+        raise DataError(f"images without a clock: set fps for {path}")
+    frames, times, numbers, notes, stride = [], [], [], [], 1
     size, clear = None, False
     with Progress("read", frame_count(path), 100) as progress:
-        for number, (time, picture) in enumerate(_pictures(Path(path), warnings)):
+        for number, (time, picture) in enumerate(_pictures(Path(path), notes)):
             progress.advance()
             if size is None:
                 size = picture.size
@@ -103,19 +135,22 @@ def read_clip(
     if not frames:
         raise DataError(f"{path} has no frame" + (" between start and end" if numbers or size else ""))
     if clear:
-        warnings.append("parts of the clip are transparent: white was put behind them")
+        notes.append(Note("file", "parts of the clip are transparent: they were made white"))
     if stride > 1:
-        warnings.append(f"the clip is long: every {stride}. frame was used; set start and end to use all of a part")
+        text = f"the clip is long: every {stride}. frame was used; set start and end to use all of a part"
+        notes.append(Note("file", text))
     shape = frames[0].shape[:2]
     if any(frame.shape[:2] != shape for frame in frames):
         raise DataError(f"{path}: its frames differ in size")
-    return Clip(np.stack(frames), np.array(times), np.array(numbers), scale, window[0] * scale, size, warnings)
+    return Clip(np.stack(frames), np.array(times), np.array(numbers), scale, window[0] * scale, size, notes)
 
 
 def frame_count(path: Path) -> int:
     """The number of frames that a file says it has; 0: it does not say."""
     if Path(path).is_dir():
-        return len(_picture_files(Path(path)))
+        return len(_image_files(Path(path)))
+    if Path(path).suffix.lower() in IMAGES:
+        return 0
     with _open(Path(path)) as (_, stream):
         return stream.frames
 
@@ -125,21 +160,27 @@ class _Picture:
 
     def __init__(self, frame: av.VideoFrame | np.ndarray, aspect: float = 1.0):
         self.frame = frame
-        self.turns = 0  # quarter turns, counter-clockwise
+        self.matrix = np.eye(2)  # from stored to shown directions, each of one axis: turns and mirrors
         self.clear = False  # whether parts are transparent; known once it was made small
         if isinstance(frame, np.ndarray):
             self.height, self.width = frame.shape[:2]
             return
-        self.turns = round(frame.rotation / 90) % 4
         self.width, self.height = max(1, round(frame.width * aspect)), frame.height
+        if (flags := frame.side_data.get("DISPLAYMATRIX")) is not None:
+            self.matrix = np.sign(np.frombuffer(bytes(flags), "<i4").reshape(3, 3)[:2, :2].T.round(-4))
+
+    @property
+    def crossed(self) -> bool:
+        """Whether rows are shown as columns."""
+        return not self.matrix[0, 0]
 
     @property
     def size(self) -> tuple[int, int]:
-        return (self.height, self.width) if self.turns % 2 else (self.width, self.height)
+        return (self.height, self.width) if self.crossed else (self.width, self.height)
 
     def small(self, size: list[int], window: np.ndarray) -> np.ndarray:
-        """The part ``window`` (corner, size) of the picture made ``size`` large, (h, w, 3) uint8."""
-        width, height = size[::-1] if self.turns % 2 else size
+        """The part ``window`` (corner, size) of the image made ``size`` large, (h, w, 3) uint8."""
+        width, height = size[::-1] if self.crossed else size
         if isinstance(self.frame, np.ndarray):
             picture = self.frame
             if (width, height) != (self.width, self.height):
@@ -155,51 +196,115 @@ class _Picture:
             self.clear = bool((picture[..., 3] < 255).any())
             cover = picture[..., 3:] / 255
             picture = (cover * picture[..., :3] + (1 - cover) * 255).round().astype(np.uint8)
+        if self.crossed:
+            picture = picture.swapaxes(0, 1)
+        across, down = self.matrix.sum(1)
+        picture = picture[:: int(down) or 1, :: int(across) or 1]
         (left, top), (wide, high) = window
-        return np.rot90(picture, self.turns)[top : top + high, left : left + wide]
+        return picture[top : top + high, left : left + wide]
 
 
-def _pictures(path: Path, warnings: list[str]) -> Iterator[tuple[float, _Picture]]:
-    """Time in seconds and picture of all frames."""
-    if path.is_dir():
-        files = _picture_files(path)
-        for number, file in enumerate(files):
-            try:
-                picture = imageio.imread(file, plugin="pillow", mode="RGBA")
-            except (OSError, ValueError, SyntaxError) as error:
-                raise DataError(f"{file} is not a picture ({error})") from error
-            yield float(number), _Picture(picture)
+def _pictures(path: Path, notes: list[Note]) -> Iterator[tuple[float, _Picture]]:
+    """Time in seconds and image of all frames."""
+    files = _image_files(path) if path.is_dir() else [path] if path.suffix.lower() in IMAGES else []
+    if files:
+        yield from _of_images(files)
         return
     with _open(path) as (container, stream):
         stream.thread_type = "NONE"
-        first, number, step = None, 0, 1 / float(stream.average_rate or stream.guessed_rate or 25)
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        times, number = _clock(container, rate, notes), 0
         aspect = float(stream.sample_aspect_ratio or 1)
         if aspect != 1:
-            warnings.append(
-                f"the file's pixels are not square ({stream.sample_aspect_ratio}): the picture was stretched"
-            )
+            text = f"the file's pixels are not square ({stream.sample_aspect_ratio}): the image was stretched"
+            notes.append(Note("file", text))
         try:
             for frame in container.decode(stream):
-                time = frame.time if frame.time is not None else number * step
-                first = time if first is None else first
+                yield times(frame.time), _Picture(frame, aspect)
                 number += 1
-                yield time - first, _Picture(frame, aspect)
         except (av.error.FFmpegError, EOFError) as error:
             if not number:
                 raise DataError(f"{path} cannot be decoded ({error.strerror})") from error
-            warnings.append(f"the file is damaged after frame {number - 1}: what comes before was used")
-        lasts = float(container.duration or 0) / av.time_base
-        whole = not any("damaged" in line for line in warnings)
-        if number > 1 and whole and number * (time - first) / (number - 1) < 0.8 * lasts:
-            warnings.append(f"the file says that it lasts {lasts:.1f} s, but ends after {time - first:.1f} s")
-        elif stream.frames and number and number < stream.frames - 1 and whole:
-            warnings.append(f"the file says {stream.frames} frames, but {number} could be read")
+            notes.append(Note("file", f"the file is damaged after frame {number - 1}: the frames before were used"))
+            return
+        if stream.frames and number and number < stream.frames - 1:
+            notes.append(Note("file", f"the file says {stream.frames} frames, but {number} could be read"))
 
 
-def _picture_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+def _clock(container: av.container.InputContainer, rate: float, notes: list[Note]):
+    """A function from a frame's time stamp to its time of filming, seconds from the first frame.
+
+    A stamp that is missing or does not increase, as in AVI, is replaced by the rate of the file's header. A tag of the
+    camera says whether the stamps are slower than the filming was.
+    """
+    tags = {name.lower(): value for name, value in container.metadata.items()}
+    try:
+        filmed = float(tags.get(CAPTURE_RATE, 0))
+    except ValueError:
+        filmed = 0.0
+    slower = filmed / rate if filmed > 1.2 * rate else 1.0
+    if slower > 1:
+        text = f"a tag says {filmed:g} frames a second were filmed, stored as {rate:g}: times are those of filming"
+        notes.append(Note("clock", text))
+    elif not any(tag in tags for tag in CAMERA_TAGS):
+        text = (
+            "no tag of a camera says how fast this was filmed: if it may be slow motion, film something of known "
+            "duration, and set fps to the frames that it takes a second"
+        )
+        notes.append(Note("clock", text))
+    last, first, number = -np.inf, None, -1
+
+    def time(stamp: float | None) -> float:
+        nonlocal last, first, number
+        number += 1
+        if stamp is None or stamp <= last:
+            stamp = number / rate if last < 0 or stamp is None else last + 1 / rate
+        first = stamp if first is None else first
+        last = stamp
+        return (stamp - first) / slower
+
+    return time
+
+
+def _of_images(files: list[Path]) -> Iterator[tuple[float, _Picture]]:
+    """Time and image of all frames of image files, each of one or more frames; a file without a clock counts frames."""
+    time, deepest = 0.0, 0
+    for file in files:
+        try:
+            if file.suffix.lower() in (".tif", ".tiff"):
+                with tifffile.TiffFile(file) as opened:
+                    for page in opened.pages:
+                        picture = page.asarray()
+                        deepest = max(deepest, int(picture.max()) if picture.dtype.itemsize > 1 else 0)
+                        yield time, _Picture(_of_depth(picture, deepest))
+                        time += 1.0
+                continue
+            with Image.open(file) as opened:
+                for page in ImageSequence.Iterator(opened):
+                    picture = np.array(page if page.mode.startswith("I") else page.convert("RGBA"))
+                    deepest = max(deepest, int(picture.max()) if picture.dtype.itemsize > 1 else 0)
+                    yield time, _Picture(_of_depth(picture, deepest))
+                    lasts = page.info.get("duration")
+                    time += 1.0 if len(files) > 1 else lasts / 1000 if lasts else 1 / STILL_RATE
+        except (OSError, ValueError, SyntaxError, tifffile.TiffFileError) as error:
+            raise DataError(f"{file} is not an image ({error})") from error
+
+
+def _of_depth(picture: np.ndarray, deepest: int) -> np.ndarray:
+    """An image of any depth as (H, W, 3 or 4) uint8; ``deepest`` is the largest value of a deep one so far."""
+    if picture.dtype.itemsize > 1:  # cameras of 10 and 12 bits store them in 16
+        bits = max(8, int(np.ceil(np.log2(max(deepest, 1) + 1))))
+        bits = next((allowed for allowed in (8, 10, 12, 14) if bits <= allowed), 16)
+        picture = (picture / 2.0 ** (bits - 8)).clip(0, 255).astype(np.uint8)
+    if picture.ndim == 2:
+        picture = picture[..., None].repeat(3, -1)
+    return picture[..., :4] if picture.shape[-1] >= 3 else picture[..., :1].repeat(3, -1)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES)
     if not files:
-        raise DataError(f"the folder {folder} has no pictures ({', '.join(sorted(PICTURES))})")
+        raise DataError(f"the folder {folder} has no images ({', '.join(sorted(IMAGES))})")
     return files
 
 
@@ -221,13 +326,21 @@ class _open:
             self.container = av.open(self.file, container_options=options)
         except (av.error.FFmpegError, ValueError) as error:
             self.file.close()
-            raise DataError(f"{path} is not a video that can be read ({getattr(error, 'strerror', error)})") from error
+            why = getattr(error, "strerror", error)
+            if b"ftyp" in path.open("rb").read(12) and not self._has_index():
+                why = "it is cut off: its index, which stands at its end, is missing; copy or export it again"
+            raise DataError(f"{path} is not a video that can be read ({why})") from error
         kinds = sorted({stream.type for stream in self.container.streams})  # read before the container is closed
         streams = self.container.streams.video
         if not streams:
             self.__exit__()
-            raise DataError(f"{path} has no pictures, only {' and '.join(kinds) or 'nothing'}")
+            raise DataError(f"{path} has no images, only {' and '.join(kinds) or 'nothing'}")
         return self.container, streams[0]
+
+    def _has_index(self) -> bool:
+        """Whether an MP4 file holds the box of its index."""
+        with self.path.open("rb") as file:
+            return any(b"moov" in part for part in iter(lambda: file.read(1 << 20), b""))
 
     def __exit__(self, *_: object) -> None:
         self.container.close()

@@ -16,7 +16,7 @@ from .laws import LAWS
 from .look import Appearance
 from .measure import Measurement, measure
 from .options import AUTO, Options
-from .page import clip_player, constants_table, save, unknown
+from .page import clip_player, constants_table, save, unknown, verdict
 from .results import DRAWN, PATH, ring
 from .video import VIDEOS, Clip, read_clip
 
@@ -245,7 +245,7 @@ class Pointing:
                 options = self.options
                 found = measure(options, Watching(lambda text: setattr(self.picture, "value", text)))
                 about = save(found, options.folder())
-                display(clip_player(found), constants_table(about), unknown(about))
+                display(verdict(about), clip_player(found), constants_table(about), unknown(about))
                 self.found, said = found, f"kept in {options.folder()}; if the ring leaves the object, point at it"
             except PigError as error:
                 said = str(error)

@@ -92,7 +92,9 @@ def judged(
         "variant": found.fit.law.name,
         "parameters": constants,
         "frames_used": int(found.fit.used.sum()),
-        "warnings": found.warnings,
+        "verdict": found.verdict,
+        "reasons": [note.name for note in found.notes if note.doubt],
+        "warnings": [note.text for note in found.notes],
         **more(found),
         "cpu_seconds": time.process_time() - began,
     }
