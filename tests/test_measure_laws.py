@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from pig_lab.measure import bodies
+from pig_lab.measure.bars import bars, predict_last_quarter
 from pig_lab.measure.bodies import TwoPendulums
-from pig_lab.measure.fit import bars, fit_law, refused_rival, simplest, solve
+from pig_lab.measure.fit import fit_law, refused_rival, simplest, solve
 from pig_lab.measure.laws import LAWS, ClipLaw, ConstantAcceleration, register
-from pig_lab.measure.measure import predict_last_quarter
 from pig_lab.measure.options import Options
 
 from . import clips

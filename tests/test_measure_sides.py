@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from pig_lab.measure.fit import bars, fit_law
+from pig_lab.measure.bars import bars
+from pig_lab.measure.doubts import SHADOW, darkness
+from pig_lab.measure.fit import fit_law
 from pig_lab.measure.laws import ConstantAcceleration, Spring
 from pig_lab.measure.look import QUARTERS, Appearance, jackknife
 from pig_lab.measure.track import Scene, Track, follow
-from pig_lab.measure.warn import SHADOW, darkness
 
 TIMES = np.arange(24) / 30
 RADIUS = 7.0

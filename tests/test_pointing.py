@@ -32,18 +32,18 @@ def test_the_widgets_say_what_is_measured(panel):
     panel.across.value, panel.down.value = (4, 70), (2, 60)
     panel.frame.value = 3
     assert (panel.options.start, panel.options.end) == (0.08, 0.4)
-    assert panel.options.crop_box() == (4, 2, 66, 58)
+    assert panel.options.box("crop") == (4, 2, 66, 58)
     assert panel.options.at is None
     before = panel.picture.value
     panel.point.value, panel.x.value, panel.y.value = True, 65, 56
-    assert panel.options.pointed() == (pytest.approx(0.12), 65, 56)
+    assert panel.options.pointed() == [(pytest.approx(0.12), 65, 56)]
     assert panel.picture.value != before
     panel.frame.value = 9  # looking at another frame is not pointing there
-    assert panel.options.pointed() == (pytest.approx(0.12), 65, 56)
+    assert panel.options.pointed() == [(pytest.approx(0.12), 65, 56)]
     panel.told.value = "0.8125,0.875,0.8125,0.875"
-    assert panel.options.pointed() == (pytest.approx(0.36), 65, 56)
+    assert panel.options.pointed() == [(pytest.approx(0.36), 65, 56)]
     panel.told.value = "0.9,0.1,0.1,0.8"
-    assert panel.options.crop_box() == (8, 6, 64, 45)
+    assert panel.options.box("crop") == (8, 6, 64, 45)
 
 
 @needs_chromium
@@ -66,7 +66,7 @@ def test_a_click_on_the_picture_points_and_a_drag_over_it_crops(panel):
         tab.mouse.click(*at(30, 20))
         panel.told.value = tab.evaluate("told")
         assert panel.point.value
-        assert panel.options.pointed() == (0, 30, 20)
+        assert panel.options.pointed() == [(0, 30, 20)]
         tab.mouse.move(*at(10.5, 12.5))
         tab.mouse.down()
         tab.mouse.move(*at(59.5, 49.5))
@@ -74,7 +74,7 @@ def test_a_click_on_the_picture_points_and_a_drag_over_it_crops(panel):
         tab.mouse.up()
         assert not tab.locator("div[style*=dashed]").is_visible()
         panel.told.value = tab.evaluate("told")
-        assert panel.options.crop_box() == (11, 13, 49, 37)
+        assert panel.options.box("crop") == (11, 13, 49, 37)
         assert not problems
 
 

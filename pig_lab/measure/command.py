@@ -16,7 +16,7 @@ from pig_core.system import PigError, Progress, RunError, from_command_line, run
 
 from .options import Options
 
-PAGE, FAILED, MEASUREMENT = "index.html", "failed.txt", "measurement.json"
+PAGE, FAILED, REFUSED, MEASUREMENT = "index.html", "failed.txt", "refused.png", "measurement.json"
 
 
 def main(arguments: list[str]) -> None:
@@ -34,10 +34,21 @@ def main(arguments: list[str]) -> None:
 
 def measure_one(options: Options) -> str:
     """Measure one clip, write its files and its page; returns the constants in sentences."""
-    from .measure import measure
+    from .measure import MeasureError, measure
     from .page import save, sentences
+    from .results import write_refusal
 
-    return sentences(save(measure(options), options.folder()))
+    try:
+        found = measure(options)
+    except MeasureError as error:
+        if error.clip is None:
+            raise
+        path = options.folder() / REFUSED
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_refusal(path, error.clip, error.tracks)
+        raise MeasureError(f"{error}; {path} shows what was followed") from None
+    (options.folder() / REFUSED).unlink(missing_ok=True)
+    return sentences(save(found, options.folder()))
 
 
 def many(videos: Sequence[str], options: Options, measured: Callable[[Options], str] = measure_one) -> None:

@@ -1,20 +1,22 @@
 """From a clip to constants: read it, find what moves, fit laws to it, choose the law, say how sure that is."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from pig_core.system import PigError, Progress
 
 from . import doubts
-from .fit import MOST_OFF, Fit, bars, fit_law, gain, noise_of, resting, share_off, simplest, solve, with_rivals
+from .bars import bars, predict_last_quarter, scale_from, scaled, unit_of, with_rivals
+from .fit import MOST_OFF, Fit, fit_law, gain, noise_of, resting, share_off, simplest
 from .laws import LAWS, ClipLaw, family
 from .options import AUTO, Options
 from .scene import Scene, retimed, steadied, without_repeats
-from .track import Track, Watch, find_mover, find_pointed, follow, glimpse, starts_at
+from .table import read_table
+from .track import Track, Watch, find_mover, find_pointed, glimpse, place_at
 from .video import LONG_SIDE, Clip, Note, read_clip
 
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
@@ -118,7 +120,9 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
         DataError: if it cannot be read; MeasureError: if nothing can be measured in it.
     """
     began = time.perf_counter()
-    clip, scene = _opened(options, options.crop_box())
+    if Path(options.video).suffix.lower() == ".csv":
+        return _measured(options, *_of_table(options), began)
+    clip, scene = _opened(options, options.box("crop"))
     cut = doubts.cut_at(clip)
     try:
         chosen, shadow = choose(options, clip, scene, watch)
@@ -133,12 +137,38 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
             chosen, shadow = choose(options, clip, scene, watch)
         except MeasureError as error:
             raise MeasureError("; ".join([str(error), *_told(clip)]), clip, error.tracks) from None
+    another = glimpse(scene) if not options.at and shadow is None else None  # what was measured is painted out
+    return _measured(options, clip, chosen, began, scene, shadow, another, cut)
+
+
+def _of_table(options: Options) -> tuple[Clip, Candidate]:
+    """Positions that were measured before, fitted again."""
+    clip, tracks = read_table(Path(options.video))
+    if len(tracks) != options.objects:
+        raise MeasureError(f"{options.video} has {len(tracks)} objects: set objects={len(tracks)}")
+    clip.retimed = True
+    _leave_out(options, clip, tracks)
+    laws = [law(options.objects) for name, law in LAWS.items() if _wanted(name, law, options)]
+    return clip, _best([_explained(laws, clip, tracks, float(np.prod(clip.size)))])[0]
+
+
+def _leave_out(options: Options, clip: Clip, tracks: Sequence[Track]) -> None:
+    for first, last in options.left_out():
+        for track in tracks:
+            track.seen &= (clip.numbers < first) | (clip.numbers > last)
+
+
+def _measured(
+    options: Options, clip: Clip, chosen: Candidate, began: float, scene: Scene | None = None,
+    shadow: Candidate | None = None, another: Track | None = None, cut: int | None = None,
+) -> Measurement:  # fmt: skip
+    """The measurement of what was chosen: constants with bars, and all reasons to doubt them."""
     fit, positions = chosen.fit, chosen.positions
     name = options.known_constant()
     scale, error = options.scale()
     notes = list(clip.notes)
     if name:
-        scale, text = _scale(fit.law, fit.law.values(fit.numbers), *name)
+        scale, text = scale_from(fit.law, fit.law.values(fit.numbers), *name)
         notes += [Note("scale", text, True)] if text else []
     parameters, correlation, law_notes = _constants(chosen, clip, scale, error, name)
     unseen = predict_last_quarter(fit, clip.times, positions)
@@ -154,8 +184,7 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
     )  # fmt: skip
     notes += law_notes + _of_shadow(chosen, shadow, parameters, clip, scale, name)
     notes += doubts.of_result(result, chosen.seen, cut)
-    if not options.at and shadow is None:
-        notes += doubts.of_another(glimpse(scene), result, scene)  # what was measured has been painted out
+    notes += doubts.of_another(another, result, scene)
     result.notes = sorted(notes, key=lambda note: not note.doubt)
     result.seconds = time.perf_counter() - began
     return result
@@ -175,7 +204,10 @@ def _opened(options: Options, crop, long_side: int = LONG_SIDE) -> tuple[Clip, S
         text = "the time between frames varies: the file's time stamps were used; set fps if they are wrong"
         clip.notes.append(Note("clock", text))
     steadied(clip)
-    return clip, Scene.of(clip)
+    scene = Scene.of(clip)
+    if box := options.box("ignore"):
+        scene.ignore(*np.clip(clip.from_file(np.reshape(box, (2, 2)).cumsum(0)).round().astype(int), 0, None))
+    return clip, scene
 
 
 def _told(clip: Clip) -> list[str]:
@@ -215,17 +247,21 @@ def choose(
     area, count = float(np.prod(clip.size)), options.objects
     tracks: list[Track] = []
     found: list[Candidate] = []
-    first = starts_at(clip, scene, *options.pointed()) if options.at else None
-    while len(tracks) < (MOVERS if count == 1 and first is None else count):
+    places = [place_at(clip, *place) for place in options.pointed()]
+    # Of several places each points to an object of its own, or all to the one.
+    anchors = [{t: place} for t, place in places] if count > 1 else [dict(places)] if places else []
+    while len(tracks) < (MOVERS if count == 1 and not anchors else count):
         if tracks and count == 1 and found[0].clear and not _twin(scene, found[0], clip):
             break
-        track = find_mover(scene, watch=watch) if tracks or not first else find_pointed(scene, first, watch)
+        pointed = anchors[len(tracks)] if len(tracks) < len(anchors) else None
+        track = find_pointed(scene, pointed, watch) if pointed else find_mover(scene, watch=watch)
         if track is None:
             break
         across = track.look.diameter * clip.scale.mean()
         print(f"found     an object of {across:.0f} pixels, score {track.score:.2f}", flush=True)
         if count == 1 and scene.uncovered(track.look, track.positions, track.seen):
-            track = follow(scene, track.look)
+            track = (find_pointed(scene, pointed, watch) if pointed else find_mover(scene, watch=watch)) or track
+        _leave_out(options, clip, [track])
         tracks.append(track)
         darkness = doubts.darkness(track, scene)
         scene.paint_out(track.look, track.positions)
@@ -236,7 +272,7 @@ def choose(
         if len(found) > 1 and found[0].clear:
             break
     if len(tracks) < count:
-        if first and not tracks:
+        if anchors and not tracks:
             raise MeasureError(f"nothing that moves is where at={options.at} points; point at the object in its middle")
         what = "nothing moves" if not tracks else f"only {len(tracks)} of {count} objects move"
         raise MeasureError(f"{what} in this clip; set crop, start and end to where the motion is", tracks=tracks)
@@ -297,7 +333,7 @@ def _best(found: list[Candidate]) -> tuple[Candidate, Candidate | None]:
     twins = [one for one in able if doubts.same_motion(one.positions, best.positions, one.fit.used & best.fit.used)]
     if len(twins) == 1:
         return best, None
-    twins.sort(key=lambda one: (is_shadow(one, twins), -min(track.contrast for track in one.tracks)))
+    twins = sorted(twins, key=lambda one: (is_shadow(one, twins), -min(track.contrast for track in one.tracks)))
     return twins[0], twins[1]
 
 
@@ -356,56 +392,3 @@ def _of_shadow(chosen: Candidate, other: Candidate | None, parameters, clip: Cli
         f"{x:.0f},{y:.0f} if it is that"
     )
     return [Note("shadow", text, True)]
-
-
-def scaled(
-    law: ClipLaw, numbers: np.ndarray, px_per_m: float | None, known: tuple[str, float] | None
-) -> dict[str, float]:
-    """The constants, in metres where a scale is known; a known constant makes the scale follow the numbers."""
-    values = law.values(numbers)
-    if known and known[0] in values:
-        px_per_m = _scale(law, values, *known)[0]
-    if not px_per_m:
-        return values
-    return {name: value / px_per_m ** law.constants[name].length_power for name, value in values.items()}
-
-
-def _scale(law: ClipLaw, values: dict[str, float], name: str, value: float) -> tuple[float | None, str]:
-    """Pixels a metre from a constant that is known, or why it gives none."""
-    if name not in values or not law.constants[name].length_power:
-        able = [other for other, about in law.constants.items() if about.length_power]
-        text = f"known={name} gives no scale: the law that was found, {law.name}, has no such constant with a length"
-        return None, f"{text}; set law" + (f", or give {' or '.join(able)}" if able else "")
-    ratio = abs(values[name] / value)
-    return ratio ** (1 / law.constants[name].length_power), ""
-
-
-def unit_of(law: ClipLaw, name: str, px_per_m: float | None) -> str:
-    """The unit of a constant as it is reported."""
-    unit = law.constants[name].unit
-    return unit.replace("pixels", "m") if px_per_m else unit
-
-
-def predict_last_quarter(fit: Fit, times: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
-    """Positions (T, K, 2) of the last quarter, predicted by a fit to the first three; NaN elsewhere.
-
-    The fit begins with guesses from those three quarters alone. None where they are too short, or where it does not
-    even fit them.
-    """
-    if hasattr(fit.law, "arcs"):  # what comes after a collision cannot be predicted without its mechanics
-        return None
-    frames = np.flatnonzero(fit.used)
-    cut = int(np.ceil(0.75 * len(frames)))
-    if len(frames) - cut < 1 or 2 * cut * positions.shape[1] <= len(fit.numbers) + 1:
-        return None
-    early, late = frames[:cut], frames[cut:]
-    t, x = times[early] - fit.zero, positions[early]
-    tried = [solve(fit.law, t, x, guess, 60) for guess in fit.law.guesses(t, x)]
-    if not tried:
-        return None
-    best = min(tried, key=lambda one: np.abs(fit.law.path(one[None], t)[0] - x).mean())
-    if np.sqrt(((fit.law.path(best[None], t)[0] - x) ** 2).mean()) > 2 * fit.residual + 1:
-        return None
-    predicted = np.full(positions.shape, np.nan)
-    predicted[late] = dataclasses.replace(fit, numbers=best).path(times[late])
-    return predicted

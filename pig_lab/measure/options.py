@@ -25,7 +25,11 @@ class Options:
     start: float | None = option(None, "seconds; empty: found", ge=0, allow_inf_nan=False)
     end: float | None = option(None, "seconds; empty: found", ge=0, allow_inf_nan=False)
     crop: str | None = option(None, "the part of the image to look at: left,top,width,height in pixels")
-    at: str | None = option(None, "the object to follow, if another one was found: seconds,x,y in pixels")
+    ignore: str | None = option(None, "a part of the image to ignore: left,top,width,height in pixels")
+    at: str | None = option(
+        None, "where the object is, if another one was found: seconds,x,y in pixels; several with ; between them"
+    )
+    leave_out: str | None = option(None, "frames of the file to leave out, e.g. 12-20,33")
     px_per_m: float | str | None = option(None, "pixels per metre, with an error (95 %) if it has one, e.g. 250+-3")
     known: str | None = option(
         None, "a constant of the law that is known in metres and seconds, e.g. g=9.81: gives the scale"
@@ -52,8 +56,10 @@ class Options:
             raise ConfigError("px_per_m and known both say what the scale is: leave one of them out")
         self.scale()
         self.known_constant()
-        self.crop_box()
+        self.box("crop")
+        self.box("ignore")
         self.pointed()
+        self.left_out()
 
     def scale(self) -> tuple[float | None, float]:
         """Pixels a metre, None if that is not told, and its relative error.
@@ -98,25 +104,52 @@ class Options:
             )
         return name, value
 
-    def crop_box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height; None: the whole image."""
-        if self.crop is None:
+    def box(self, name: str) -> tuple[int, int, int, int] | None:
+        """Left, top, width and height of ``crop`` or ``ignore``; None: not given.
+
+        Raises:
+            ConfigError: if it is not written so.
+        """
+        text = getattr(self, name)
+        if text is None:
             return None
         try:
-            left, top, width, height = (int(part) for part in self.crop.split(","))
+            left, top, width, height = (int(part) for part in text.split(","))
         except ValueError:
-            raise ConfigError(f"crop is written left,top,width,height in whole pixels, got {self.crop!r}") from None
+            raise ConfigError(f"{name} is written left,top,width,height in whole pixels, got {text!r}") from None
         return left, top, width, height
 
-    def pointed(self) -> tuple[float, float, float] | None:
-        """Seconds, x and y of the object that is meant; None: it is found."""
-        if self.at is None:
-            return None
-        try:
-            time, x, y = (float(part) for part in self.at.split(","))
-        except ValueError:
-            raise ConfigError(f"at is written seconds,x,y with x and y in pixels, got {self.at!r}") from None
-        return time, x, y
+    def pointed(self) -> list[tuple[float, float, float]]:
+        """Seconds, x and y of each place that ``at`` points to; none: the object is found.
+
+        Raises:
+            ConfigError: if it is not written so.
+        """
+        places = []
+        for part in (self.at or "").split(";") if self.at else []:
+            try:
+                time, x, y = (float(number) for number in part.split(","))
+            except ValueError:
+                raise ConfigError(f"at is written seconds,x,y with x and y in pixels, got {part.strip()!r}") from None
+            places.append((time, x, y))
+        if len(places) > 1 and self.objects not in (1, len(places)):
+            raise ConfigError(f"at points to {len(places)} places: one for each of objects={self.objects} is needed")
+        return places
+
+    def left_out(self) -> list[tuple[int, int]]:
+        """First and last number of each run of frames that is left out.
+
+        Raises:
+            ConfigError: if it is not written so.
+        """
+        runs = []
+        for part in (self.leave_out or "").split(",") if self.leave_out else []:
+            first, _, last = part.partition("-")
+            try:
+                runs.append((int(first), int(last or first)))
+            except ValueError:
+                raise ConfigError(f"leave_out is written 12-20,33 in numbers of frames, got {part.strip()!r}") from None
+        return runs
 
     def folder(self) -> Path:
         """Where the results go."""

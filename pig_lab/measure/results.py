@@ -1,6 +1,5 @@
 """What a measurement leaves behind: measurement.json, track.csv and overlay.mp4, each complete or not there."""
 
-import csv
 import dataclasses
 import hashlib
 import itertools
@@ -9,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import av
+import imageio.v3 as imageio
 import numpy as np
 from skimage.draw import circle_perimeter_aa, line_aa
 
@@ -16,6 +16,9 @@ from pig_core.system import commit, provenance, replacing, write_json
 
 from .laws import LAWS, family
 from .measure import Measurement
+from .table import write_table
+from .track import Track
+from .video import Clip
 
 MEASUREMENT, TRACK, OVERLAY = "measurement.json", "track.csv", "overlay.mp4"
 DRAWN, PATH, AHEAD = (230, 60, 180), (1, 115, 178), (222, 143, 5)  # of the object, its path, the predicted quarter
@@ -82,23 +85,6 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_track(path: Path, found: Measurement) -> None:
-    """Time, x and y of each object in pixels, and in metres where a scale is known; empty where it was not seen."""
-    count, scale = found.positions.shape[1], found.px_per_m
-    units = ["px", *(["m"] if scale else [])]
-    header = ["frame", "time_s"]
-    header += [f"{axis}{k + 1}_{unit}" for k in range(count) for unit in units for axis in "xy"]
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow([*header, "in_fit"])
-        for t, time in enumerate(found.clip.times):
-            row: list[object] = [int(found.clip.numbers[t]), f"{time:.6f}"]
-            for k, track in enumerate(found.tracks):
-                for unit in (1.0, scale) if scale else (1.0,):
-                    row += [f"{x / unit:.5f}" if track.seen[t] else "" for x in found.positions[t, k]]
-            rows.writerow([*row, int(found.fit.used[t])])
-
-
 def overlay(found: Measurement, chosen: Sequence[int] | None = None) -> Iterator[np.ndarray]:
     """The clip with the object's outline, its path so far and the predicted last quarter; all at once would be large.
 
@@ -163,9 +149,21 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, quality: i
         container.mux(stream.encode())
 
 
+def write_refusal(path: Path, clip: Clip, tracks: Sequence[Track]) -> None:
+    """An image of a clip in which nothing could be measured: the path of each thing that was followed, in a colour."""
+    frame = np.median(clip.frames[:: max(1, len(clip.frames) // 20)], 0).astype(np.uint8)
+    zoom = max(1, round(LONG_SIDE / max(frame.shape[:2])))
+    frame = frame.repeat(zoom, 0).repeat(zoom, 1)
+    for track, color in zip(tracks, itertools.cycle((DRAWN, PATH, AHEAD)), strict=False):
+        for xy in (track.positions[track.seen] + 0.5) * zoom - 0.5:
+            ring(frame, xy, zoom * track.look.diameter / 2, color)
+    with replacing(path) as temporary:
+        imageio.imwrite(temporary, frame, extension=".png")
+
+
 def save(found: Measurement, folder: Path) -> dict[str, object]:
     """Write all files into a folder, measurement.json last: it marks the end. Returns its content."""
-    write_track(folder / TRACK, found)
+    write_table(folder / TRACK, found.clip, found.tracks, found.positions, found.fit.used, found.px_per_m)
     steps = np.diff(found.clip.times)
     write_video(folder / OVERLAY, overlay(found), 1 / max(float(np.median(steps)), 1e-3))
     about = summary(found)

@@ -49,6 +49,11 @@ class Scene:
         """The difference of frame ``t`` from the background, (h, w, 3)."""
         return self.frames[t] / np.float32(255) - self.background
 
+    def ignore(self, low: np.ndarray, high: np.ndarray) -> None:
+        """Show the background from one corner to another, (2,) each, in all frames."""
+        part = (slice(low[1], high[1] + 1), slice(low[0], high[0] + 1))
+        self.frames[(slice(None), *part)] = (self.background[part] * 255).round().astype(np.uint8)
+
     def cover(self, look: Appearance, xy: np.ndarray, wider: int = 2) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the pixels that an object at ``xy`` (2,), its centroid, covers."""
         area = ndimage.binary_dilation(np.pad(look.mask > 0.1, wider), iterations=wider)

@@ -1,7 +1,7 @@
 """Finding what moves: looks are learned from the frames they were found in, and found again, until both agree."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,18 +93,17 @@ def _reduced(picture: np.ndarray, step: int) -> np.ndarray:
 SIZES = (0.015, 0.03, 0.05, 0.08)  # of half a window in which something may be found, as shares of the long side
 
 
-def starts_at(clip: Clip, scene: Scene, time: float, x: float, y: float) -> list:
-    """Windows around the place at which somebody points: seconds, and pixels of the file.
+def place_at(clip: Clip, time: float, x: float, y: float) -> tuple[int, np.ndarray]:
+    """The frame and the place in it, working pixels (2,), that somebody points at by seconds and pixels of the file.
 
     Raises:
-        ConfigError: if that is outside of the picture.
+        ConfigError: if that is outside of the image.
     """
-    column, row = clip.from_file(np.array([x, y])).round().astype(int)
-    height, width = scene.sides
-    if not (0 <= column < width and 0 <= row < height):
-        raise ConfigError(f"at points outside of the picture that is looked at: {x:g}, {y:g}")
-    t = int(np.abs(clip.times - time).argmin())
-    return [(t, int(column), int(row), max(2, round(size * max(scene.sides)))) for size in SIZES]
+    place = clip.from_file(np.array([x, y]))
+    height, width = clip.frames.shape[1:3]
+    if not (0 <= round(place[0]) < width and 0 <= round(place[1]) < height):
+        raise ConfigError(f"at points outside of the image that is looked at: {x:g}, {y:g}")
+    return int(np.abs(clip.times - time).argmin()), place
 
 
 def starts(scene: Scene, times: int = 8, sizes: tuple[float, ...] = SIZES, most: int = 3) -> list:
@@ -182,18 +181,20 @@ class Track:
     quarters: np.ndarray
 
 
-def find_mover(
-    scene: Scene, first: list[tuple[int, int, int, int]] | None = None, watch: Watch | None = None
-) -> Track | None:
+Anchors = Mapping[int, np.ndarray]  # where somebody says that an object is: frame -> (2,) working pixels
+
+
+def find_mover(scene: Scene, anchors: Anchors | None = None, watch: Watch | None = None) -> Track | None:
     """The thing that moves most like an object, through all frames; None if nothing does.
 
     Args:
-        first: windows (frame, x, y, half) that the object may be in; None: wherever something moves.
+        anchors: places where the object is; None: it may be wherever something moves.
         watch: is shown every look that is tried, and where.
     """
     total = len(scene.frames)
     cap = int(LARGEST * max(scene.sides))
-    judged = _judged(scene, starts(scene) if first is None else first)
+    first = starts(scene) if anchors is None else _windows(scene, anchors)
+    judged = _judged(scene, first)
     if not judged:
         return None
     some = _blocks(total, LEARNED)
@@ -214,7 +215,7 @@ def find_mover(
             best = score, look
     if best is None or best[0] <= 0:
         return None
-    track = follow(scene, best[1])
+    track = follow(scene, best[1], anchors)
     watch(scene.frames, track.look, np.arange(total), track.positions)
     return track
 
@@ -239,14 +240,20 @@ def glimpse(scene: Scene) -> Track | None:
     return follow(scene, look_at(scene, judged[0][1])) if judged and judged[0][0] > 0 else None
 
 
-def find_pointed(scene: Scene, first: list[tuple[int, int, int, int]], watch: Watch | None = None) -> Track | None:
-    """The object in some windows (frame, x, y, half) of one place, or None.
+def _windows(scene: Scene, anchors: Anchors) -> list[tuple[int, int, int, int]]:
+    """Windows (frame, x, y, half) around places, of all sizes."""
+    halves = [max(2, round(size * max(scene.sides))) for size in SIZES]
+    return [(t, *(int(part) for part in place.round()), half) for t, place in anchors.items() for half in halves]
+
+
+def find_pointed(scene: Scene, anchors: Anchors, watch: Watch | None = None) -> Track | None:
+    """The object at some places, or None.
 
     What stands out more draws the search away, as an object does from its shadow: it is painted out, in a copy.
     """
-    scene, (t, *place, _) = dataclasses.replace(scene, frames=scene.frames.copy()), first[0]
+    scene, (t, place) = dataclasses.replace(scene, frames=scene.frames.copy()), next(iter(anchors.items()))
     for _ in range(BESIDE):
-        track = find_mover(scene, first, watch)
+        track = find_mover(scene, anchors, watch)
         if track is None or np.linalg.norm(track.positions[t] - place) < max(track.look.diameter, REACH) / 2:
             return track
         scene.paint_out(track.look, track.positions)
@@ -285,8 +292,8 @@ def learned_look(scene: Scene, search: Searches, look: Appearance, cap: int, wat
     return look
 
 
-def follow(scene: Scene, look: Appearance) -> Track:
-    """A look in all frames of a scene."""
+def follow(scene: Scene, look: Appearance, anchors: Anchors | None = None) -> Track:
+    """A look in all frames of a scene; where there are anchors, the object is there."""
     index = np.arange(len(scene.frames))
     where, drawn = [], []
     gains = []
@@ -296,7 +303,10 @@ def follow(scene: Scene, look: Appearance) -> Track:
         peaks, gain = search.peaks(look)
         where.append(peaks)
         gains.append(gain)
-    path = smoothest(np.concatenate(where), np.concatenate(gains), look.diameter, index)
+    where, gains = np.concatenate(where), np.concatenate(gains)
+    for t, place in (anchors or {}).items():
+        where[t] = place - look.centroid
+    path = smoothest(where, gains, look.diameter, index)
     positions, drawn = refine(scene.frames, index, scene.background, look, path, tau=SHARP)
     quarters = without_quarters(scene.frames, index, scene.background, look, positions, SHARP)
     height, width = scene.sides

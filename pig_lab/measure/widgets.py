@@ -163,11 +163,11 @@ class Pointing:
         self.times.readout_format = ".2f" if self.times.max < 10 else ".1f"  # there is room for two times four signs
         self.times.value = (begun.start or 0.0, begun.end or self.times.max)
         self.frame.max, self.frame.value = len(clip.frames) - 1, 0
-        left, top, wide, high = begun.crop_box() or (0, 0, width, height)
+        left, top, wide, high = begun.box("crop") or (0, 0, width, height)
         for slider, side, ends in ((self.across, width, (left, left + wide)), (self.down, height, (top, top + high))):
             slider.max, slider.value = side, ends
         self.x.max, self.y.max = width - 1, height - 1
-        time, x, y = begun.pointed() or (0.0, width // 2, height // 2)
+        time, x, y = (*begun.pointed(), (0.0, width // 2, height // 2))[0]
         self.x.value, self.y.value = round(x), round(y)
         if begun.at:
             self.frame.value, self.point.value = self._nearest(time), True
