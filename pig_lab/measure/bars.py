@@ -12,6 +12,7 @@ from .laws import ClipLaw
 from .look import QUARTERS, jackknife
 from .video import Clip, Note
 
+LESS = 0.85  # of a residual, that one with a tilted camera must be to be believed
 SHIFT = 0.01  # of a constant, by which a camera's angle may change it without a word
 # Neighbouring errors of a track are alike: fewer of them are independent than there are.
 LEVEL = 0.95
@@ -122,7 +123,8 @@ def with_rivals(
                 wider[name] = (value, min(low, there[name]), max(high, there[name]))
     if fit.law.tilts and len(positions[fit.used]) * 2 > len(fit.numbers) + 2:
         tilt = tilted(fit, clip.times, positions, seen, clip.size)
-        certain = tilt.bic < fit.bic - MARGIN and np.abs(tilt.numbers[-2:]).max() < 6 * TILT
+        certain = tilt.bic < fit.bic - MARGIN and tilt.residual < LESS * fit.residual
+        certain = certain and np.abs(tilt.numbers[-2:]).max() < 6 * TILT
         base = tilt.numbers[:-2]
         there = values(base)
         for name, (value, low, high) in wider.items():

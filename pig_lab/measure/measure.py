@@ -22,7 +22,7 @@ from .video import LONG_SIDE, Clip, Note, read_clip
 MOVERS = 3  # things that are followed at most to find one object, if the first ones obey no law
 LEAST_FRAMES = 5
 LEAST_GAIN = 20.0  # of the BIC over that of a random walk, for a law to have explained anything
-SMALL = 7.0  # pixels of the working size across, below which a clip is read again from nearer
+SMALL = 4.0  # pixels of the working size across, below which a clip is read again from nearer
 CLEAR, DISTINCT = 0.03, 0.3  # differences of darkness from which on one of two is the shadow
 
 
@@ -124,19 +124,21 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
         return _measured(options, *_of_table(options), began)
     clip, scene = _opened(options, options.box("crop"))
     cut = doubts.cut_at(clip)
+    first: tuple | MeasureError
     try:
-        chosen, shadow = choose(options, clip, scene, watch)
-        nearer = None if options.crop or not _small(chosen) else _nearer(options, clip)
+        first = choose(options, clip, scene, watch)
     except MeasureError as error:
-        nearer = None if options.crop else _nearer(options, clip)
-        if nearer is None:
-            raise MeasureError("; ".join([str(error), *_told(clip)]), clip, error.tracks) from None  # they may say why
+        first = error
+    missed = isinstance(first, MeasureError)
+    nearer = _nearer(options, clip) if not options.crop and (missed or _small(first[0])) else None
     if nearer is not None:
-        clip, scene = nearer
         try:
-            chosen, shadow = choose(options, clip, scene, watch)
+            first, missed, (clip, scene) = choose(options, *nearer, watch), False, nearer
         except MeasureError as error:
-            raise MeasureError("; ".join([str(error), *_told(clip)]), clip, error.tracks) from None
+            first = error if missed else first
+    if missed:
+        raise MeasureError("; ".join([str(first), *_told(clip)]), clip, first.tracks)  # what is odd may say why
+    chosen, shadow = first
     another = glimpse(scene) if not options.at and shadow is None else None  # what was measured is painted out
     return _measured(options, clip, chosen, began, scene, shadow, another, cut)
 

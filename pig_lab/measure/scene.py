@@ -14,6 +14,8 @@ LEAST_NOISE = 1.5 / 255
 REPEATED = 0.03  # of the usual change between frames, that a repeated frame still shows: a codec's noise
 DIMMED = 0.05  # change of the light that is corrected
 EDGES, STEEP = 40, 2.0  # pixels of a block of the image, at least so many grey levels a pixel steep
+WIDE = 4  # of the 8 rows and of the 8 columns of blocks, in which edges must agree on the camera's move
+COARSE = 6.0  # pixels: coarser shades say nothing about where the camera is
 SHAKEN = 0.5  # pixels of the working size between the 5th and the 95th percentile of the camera's places
 TURNED = 0.004  # radians, or share of the size, between the same percentiles: not mended
 
@@ -96,7 +98,8 @@ class Scene:
         hidden = np.zeros((len(frames), *self.sides), bool)
         for n, t in enumerate(frames):
             hidden[(n, *self.cover(look, positions[t]))] = True
-        swept = hidden.any(0) & ((~hidden).sum(0) >= 4)
+        near = ndimage.binary_dilation(hidden.any(0), iterations=2 * look.half)
+        swept = near & ((~hidden).sum(0) >= 4)
         rows, columns = np.nonzero(swept)
         shown = self.frames[frames][:, rows, columns] / np.float32(255)  # (n, pixels, 3)
         shown[hidden[:, rows, columns]] = np.nan
@@ -197,10 +200,24 @@ def _light(frames: np.ndarray, still: np.ndarray) -> np.ndarray:
 def _camera(frames: np.ndarray) -> np.ndarray:
     """Shift across and down (pixels), growth and turn of each frame against the background, (T, 4).
 
-    A frame whose edges lie where the background's do, up to noise, has not moved.
+    The background of a shaken clip is blurred: it becomes sharper as frames are laid over each other.
     """
-    moves = np.zeros((len(frames), 4))
-    still = ndimage.gaussian_filter(np.median(frames[_spread(len(frames))], 0).mean(-1), 1.0)
+    chosen = _spread(len(frames))
+    still, moves = np.median(frames[chosen], 0).mean(-1), np.zeros((len(frames), 4))
+    for _ in range(4):
+        before, moves = moves, _moves(frames, still)
+        if np.ptp(np.percentile(moves[:, :2], [5, 95], axis=0), 0).max() < SHAKEN or np.allclose(
+            before, moves, atol=0.1
+        ):
+            break
+        laid = [ndimage.shift(frames[t].mean(-1), -moves[t, 1::-1], order=1, mode="nearest") for t in chosen]
+        still = np.median(laid, 0)
+    return moves
+
+
+def _moves(frames: np.ndarray, still: np.ndarray) -> np.ndarray:
+    """Shift, growth and turn (T, 4) of each frame against a grey image; none if its edges are where they should be."""
+    moves, still = np.zeros((len(frames), 4)), ndimage.gaussian_filter(still, 1.0)
     steep = np.stack(np.gradient(still)[::-1])  # (2, h, w): across, down
     strength = (steep**2).sum(0)
     strength[:3] = strength[-3:] = strength[:, :3] = strength[:, -3:] = 0
@@ -212,22 +229,26 @@ def _camera(frames: np.ndarray) -> np.ndarray:
     gx, gy = steep[:, rows, columns]
     x, y = columns - still.shape[1] / 2, rows - still.shape[0] / 2
     slopes = np.stack([gx, gy, gx * x + gy * y, gy * x - gx * y], 1)
-    spectrum = np.conj(fft.rfft2(still - still.mean()))
+    window = np.outer(*(np.hanning(side) for side in still.shape))
+    spectrum = np.conj(fft.rfft2(window * (still - ndimage.gaussian_filter(still, COARSE))))
     for t, frame in enumerate(frames):
-        grey = ndimage.gaussian_filter(frame.mean(-1), 1.0)
+        sharp = frame.mean(-1)
+        grey = ndimage.gaussian_filter(sharp, 1.0)  # leaves 0.28 of a pixel's noise
         before = np.abs(grey[rows, columns] - still[rows, columns])
-        noise = max(float(np.median(np.abs(grey[flat] - still[flat]))), 0.3)
+        noise = max(0.28 * float(np.median(np.abs(sharp - grey)[flat])), 0.3)
         if float(np.median(before)) < 2 * noise:
             continue
-        cross = fft.rfft2(grey - grey.mean()) * spectrum
-        peak = fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), grey.shape)
+        cross = fft.rfft2(window * (grey - ndimage.gaussian_filter(grey, COARSE))) * spectrum
+        peak = fft.irfft2(cross, grey.shape)
         jump = np.array(np.unravel_index(peak.argmax(), peak.shape))
         jump = (jump + np.array(grey.shape) // 2) % grey.shape - np.array(grey.shape) // 2
         starts = {(0.0, 0.0, 0.0, 0.0), (*map(float, jump[::-1]), 0.0, 0.0)}
         tried = [_refined_move(grey, still[rows, columns], rows, columns, slopes, np.array(start)) for start in starts]
         after, move = min(tried, key=lambda one: float(np.median(one[0])))
-        nearer = [np.median(after[block == b]) < 0.7 * np.median(before[block == b]) for b in np.unique(block)]
-        if np.mean(nearer) > 0.6:  # all parts of the image agree: no thing in it moved instead
+        blocks = np.unique(block)
+        nearer = np.array([np.median(after[block == b]) < 0.7 * np.median(before[block == b]) for b in blocks])
+        wide = min(len(np.unique(part[nearer])) for part in (blocks // 8, blocks % 8))
+        if nearer.mean() > 0.6 and wide >= WIDE:  # all parts of the image agree: no thing in it moved instead
             moves[t] = move
     return moves
 
@@ -261,7 +282,7 @@ def _refined_move(grey, calm, rows, columns, slopes, move) -> tuple[np.ndarray, 
 def retimed(clip: Clip, positions: np.ndarray, seen: np.ndarray, noise: float) -> list[Note]:
     """Correct the times of a clip whose frames were lost or repeated, from steps of what moves in it.
 
-    A step is compared with the median of its neighbours: twice as far in the same time means that a frame is missing,
+    A step is compared with its neighbours: twice as far in the same time means that a frame is missing,
     as far in twice the time that a repeated frame was put in.
 
     Args:
@@ -295,19 +316,21 @@ def retimed(clip: Clip, positions: np.ndarray, seen: np.ndarray, noise: float) -
 
 def _units(times, usual: float, positions, seen, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each step (T - 1,): its usual times by the clock and by the distance, and whether the distance tells."""
-    steps = np.diff(times)
+    steps, least = np.diff(times), max(8 * min(noise, 0.4), 1.5)  # jumps in time look like noise
     lasts = np.rint(steps / usual)
     velocity = np.diff(positions.reshape(len(positions), -1), axis=0) / steps[:, None]
     velocity[~(seen[1:] & seen[:-1])] = np.nan
-    padded = np.pad(velocity, [(2, 2), (0, 0)], constant_values=np.nan)
-    near = np.stack([padded[i : i + len(velocity)] for i in range(5)])
+    padded = np.pad(velocity, [(3, 3), (0, 0)], constant_values=np.nan)
+    count = len(velocity)
+    # A steady acceleration does not change the mean of two steps as far before as after.
+    pairs = np.stack([(padded[3 - k : 3 - k + count] + padded[3 + k : 3 + k + count]) / 2 for k in (1, 2, 3)])
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # medians of nothing
-        expected = np.nanmedian(near, 0)
+        expected = np.nanmedian(pairs, 0)
         speed = np.linalg.norm(expected, axis=-1)
         ratio = (velocity * expected).sum(-1) / speed**2
         across = np.linalg.norm(velocity - ratio[:, None] * expected, axis=-1)
         units = np.rint(ratio * lasts)
         clear = np.abs(ratio * lasts - units) < 0.25
-        told = clear & (units >= 1) & (units <= 4) & (speed * usual > 8 * noise) & (across < 0.3 * speed)
+        told = clear & (units >= 1) & (units <= 4) & (speed * usual > least) & (across < 0.3 * speed)
     return lasts, np.where(told, units, lasts), told

@@ -23,6 +23,7 @@ MAX_FRAMES = 600  # used of a clip; of a longer one every 2nd, 4th, ... frame
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,asf,flv,ogg,png_pipe,jpeg_pipe,webp_pipe"
 VIDEOS = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif", ".m4v"}
 IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+RATES = (12, 15, 24, 24 / 1.001, 30, 30 / 1.001, 60, 60 / 1.001)  # of cameras, that no whole milliseconds give
 STILL_RATE = 25.0  # frames a second of images that have no clock, until fps says better
 CAPTURE_RATE = "com.android.capture.fps"  # how often Android filmed, whatever the file's time stamps are
 CAMERA_TAGS = (
@@ -132,6 +133,9 @@ def read_clip(
             numbers.append(number)
             if len(frames) > max_frames:
                 frames, times, numbers, stride = frames[::2], times[::2], numbers[::2], 2 * stride
+    suffix = Path(path).suffix.lower()
+    if not fps and suffix in IMAGES | {".gif"}:
+        times = _unrounded(times, 0.01 if suffix == ".gif" else 0.001, notes)
     if not frames:
         raise DataError(f"{path} has no frame" + (" between start and end" if numbers or size else ""))
     if clear:
@@ -143,6 +147,24 @@ def read_clip(
     if any(frame.shape[:2] != shape for frame in frames):
         raise DataError(f"{path}: its frames differ in size")
     return Clip(np.stack(frames), np.array(times), np.array(numbers), scale, window[0] * scale, size, notes)
+
+
+def _unrounded(times: list[float], step: float, notes: list[Note]) -> list[float]:
+    """Times of a usual rate in the place of even ones that were rounded to a step of seconds, with a note."""
+    pauses = np.diff(times) if len(times) > 1 else np.ones(1)
+    pause = float(np.median(pauses))
+    whole = abs(pause / step - round(pause / step)) < 1e-6 and abs(1 / pause - round(1 / pause)) > 1e-6
+    if np.ptp(pauses) > 1e-6 or not whole:
+        return times
+    rate = min(RATES, key=lambda rate: abs(1 / rate - pause))
+    if abs(1 / rate - pause) >= step:
+        return times
+    text = (
+        f"all frames last {1000 * pause:.0f} ms, probably {rate:g} a second rounded to {1000 * step:g} ms: that rate "
+        "was taken; set fps if it was another"
+    )
+    notes.append(Note("clock", text, True))
+    return [time / pause / rate for time in times]
 
 
 def frame_count(path: Path) -> int:
