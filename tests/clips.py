@@ -21,9 +21,10 @@ def frames_of(paths, colors=((0.9, 0.25, 0.1), (0.1, 0.3, 0.9)), radius=6.0, noi
     return np.clip(frames, 0, 255).astype(np.uint8)
 
 
-def write(path, frames, fps=25, options=None, aspect=1):
-    """An H.264 file; ``aspect`` is the width by the height of a pixel."""
-    with av.open(str(path), "w") as container:
+def write(path, frames, fps=25, options=None, aspect=1, tags=None):
+    """An H.264 file; ``aspect`` is the width by the height of a pixel, ``tags`` are metadata of the file."""
+    with av.open(str(path), "w", options={"movflags": "use_metadata_tags"} if tags else {}) as container:
+        container.metadata.update(tags or {})
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames.shape[1:3]
         # The conversion puts colours in the middle of four pixels: untold, a reader takes them for the left ones'.

@@ -7,6 +7,7 @@ import av
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from pig_core.system import ConfigError, DataError
@@ -35,31 +36,59 @@ def test_folders_crops_and_long_clips(tmp_path):
     assert clip.frames.shape == (8, 80, 100, 3)
     np.testing.assert_array_equal(clip.frames[3], frames[3, 20:100, 10:110])
     assert clip.to_file(np.zeros(2)).tolist() == [10, 20]
-    with pytest.raises(DataError, match="has no clock"):
+    with pytest.raises(DataError, match="images without a clock: set fps"):
         read_clip(folder)
     short = read_clip(folder, fps=10, max_frames=4)
     assert len(short.frames) <= 4
-    assert "the clip is long" in short.warnings[0]
+    assert "the clip is long" in short.notes[-1].text
     with pytest.raises(DataError, match="crop is left,top,width,height inside the clip's 160x120 pixels"):
         read_clip(folder, fps=10, crop=(100, 0, 100, 100))
 
 
-TURNED = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}  # clockwise: a, b, c, d of the display matrix
+TURNED = {  # a, b, c, d of the display matrix, and what it does to frames (T, H, W, 3)
+    "90 degrees clockwise": ((0, 1, -1, 0), lambda x: np.rot90(x, -1, (1, 2))),
+    "180 degrees": ((-1, 0, 0, -1), lambda x: x[:, ::-1, ::-1]),
+    "270 degrees clockwise": ((0, -1, 1, 0), lambda x: np.rot90(x, 1, (1, 2))),
+    "left and right swapped": ((-1, 0, 0, 1), lambda x: x[:, :, ::-1]),
+    "upside down": ((1, 0, 0, -1), lambda x: x[:, ::-1]),
+    "rows as columns": ((0, 1, 1, 0), lambda x: x.swapaxes(1, 2)),
+}
 
 
-@pytest.mark.parametrize("degrees", TURNED)
-def test_a_rotation_flag_is_obeyed(degrees, tmp_path):
+@pytest.mark.parametrize("way", TURNED)
+def test_flags_that_turn_or_mirror_are_obeyed(way, tmp_path):
     """As a telephone writes it: the matrix of the track's header, put there byte by byte (PyAV cannot write it)."""
     frames = clips.frames_of(np.array([[[20.0 + 5 * i, 30.0]] for i in range(6)]))
     content = clips.write(tmp_path / "plain.mp4", frames).read_bytes()
     matrix = content.index(b"tkhd") + 44
-    a, b, c, d = (part << 16 for part in TURNED[degrees])
+    numbers, shows = TURNED[way]
+    a, b, c, d = (part << 16 for part in numbers)
     turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     assert content[matrix : matrix + 36] == struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     (tmp_path / "turned.mp4").write_bytes(content[:matrix] + turned + content[matrix + 36 :])
     plain, shown = (read_clip(tmp_path / f"{name}.mp4") for name in ("plain", "turned"))
-    np.testing.assert_array_equal(shown.frames, np.rot90(plain.frames, -degrees // 90, (1, 2)))
-    assert shown.size == ((120, 160) if degrees % 180 else (160, 120))
+    np.testing.assert_array_equal(shown.frames, shows(plain.frames))
+    assert shown.size == shown.frames.shape[2:0:-1]
+
+
+def test_animated_images_and_deep_ones_are_read(tmp_path):
+    """A ramp of 12 bits in 16 keeps its shades; pauses of 66 ms are 15 frames a second."""
+    discs = clips.frames_of(np.array([[[20.0 + 5 * i, 60.0]] for i in range(6)]), noise=0)
+    tifffile.imwrite(tmp_path / "deep.tif", discs.astype(np.uint16) * 16, photometric="rgb")
+    assert np.abs(read_clip(tmp_path / "deep.tif", fps=10).frames.astype(int) - discs).max() <= 1
+    images = [Image.fromarray(frame) for frame in discs]
+    for name in ("moving.png", "moving.webp"):
+        images[0].save(tmp_path / name, save_all=True, append_images=images[1:], duration=66, lossless=True)
+        clip = read_clip(tmp_path / name)
+        np.testing.assert_array_equal(clip.frames, discs)
+        assert clip.times[-1] == pytest.approx(5 / 15)
+        assert any(note.name == "clock" and note.doubt for note in clip.notes)
+
+
+def test_a_tag_of_the_camera_says_how_fast_it_filmed(tmp_path):
+    frames = clips.frames_of(np.array([[[20.0 + 5 * i, 60.0]] for i in range(6)]))
+    clips.write(tmp_path / "slow.mp4", frames, tags={"com.android.capture.fps": "100.0"})
+    assert read_clip(tmp_path / "slow.mp4").times.tolist() == pytest.approx(np.arange(6) / 100)
 
 
 def test_pixels_that_are_not_square_are_stretched_and_said(tmp_path):
@@ -69,7 +98,7 @@ def test_pixels_that_are_not_square_are_stretched_and_said(tmp_path):
     path = clips.write(tmp_path / "narrow.mp4", half, aspect=2)
     clip = read_clip(path)
     assert clip.size == (160, 120)
-    assert "pixels are not square (2" in clip.warnings[0]
+    assert "pixels are not square (2" in clip.notes[-1].text
     assert np.abs(clip.frames.astype(int) - frames).mean() < 8
     assert clip.to_file(np.array([100.0, 50.0])).tolist() == [100, 50]
 
@@ -97,7 +126,7 @@ def test_what_is_transparent_is_white_and_said(kind, tmp_path):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgba")))
             container.mux(stream.encode())
     clip = read_clip(path, fps=10)
-    assert "parts of the clip are transparent" in clip.warnings[0]
+    assert "parts of the clip are transparent" in clip.notes[-1].text
     assert (clip.frames[:, :30] == 255).all()
     assert np.abs(clip.frames[:, 45:75, 10:55].astype(int) - discs[:, 45:75, 10:55]).mean() < 8
 
@@ -140,11 +169,11 @@ def _silence(path):
         ("text.mp4", b"no video at all " * 100, "is not a video that can be read"),
         ("list.mp4", b"#EXTM3U\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", "is not a video that can be read"),
         ("concat.mp4", b"ffconcat version 1.0\nfile other.mp4\n", "is not a video that can be read"),
-        ("sound.mp4", _silence, "has no pictures, only audio"),
+        ("sound.mp4", _silence, "has no images, only audio"),
         ("two.mp4", 2, "2 frames are too few"),
         ("still.mp4", np.full((12, 1, 2), 30.0), "in this clip; set crop, start and end"),
         ("wandering.mp4", "random", "no law explains what moves here"),
-        ("pictures", "folder", "0.png is not a picture"),
+        ("pictures", "folder", "0.png is not an image"),
     ],
 )
 def test_what_cannot_be_measured_ends_in_one_sentence_and_touches_nothing(name, content, says, tmp_path, capsys):
@@ -173,7 +202,8 @@ def test_what_cannot_be_measured_ends_in_one_sentence_and_touches_nothing(name, 
     if "law" in says:
         assert "pixels are not square" in error  # what was noticed before may be the reason
     assert error.count("\n") == 1
-    assert [file.name for file in out.iterdir()] == ["measurement.json"]
+    assert {file.name for file in out.iterdir()} - {"refused.png"} == {"measurement.json"}
+    assert ("law" in says or "in this clip" in says) == (out / "refused.png").is_file()
     assert (out / "measurement.json").read_text() == "earlier"
 
 
@@ -183,6 +213,10 @@ def test_what_cannot_be_measured_ends_in_one_sentence_and_touches_nothing(name, 
         ({"law": "pendulm"}, "there is no law 'pendulm'; allowed: auto, .*did you mean 'pendulum'"),
         ({"law": "pendulum", "known": "omega2=3"}, "known must be a constant of pendulum that a length enters"),
         ({"known": "g"}, "known is written name=value"),
+        ({"known": "q=3"}, "known must be a constant of a law that a length enters: .*, got 'q'"),
+        ({"px_per_m": "250+-x"}, "with its error it is written 250"),
+        ({"leave_out": "a-3"}, "leave_out is written 12-20,33"),
+        ({"at": "1,2,3;4,5,6", "objects": 3}, "at points to 2 places"),
         ({"known": "g=9.81", "px_per_m": 300}, "both say what the scale is"),
         ({"objects": 0}, "objects must be a whole number of at least 1"),
         ({"law": "pendulum", "objects": 2}, "is about 1 objects, got objects=2"),

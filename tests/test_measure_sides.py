@@ -8,7 +8,8 @@ from pig_lab.measure.doubts import SHADOW, darkness
 from pig_lab.measure.fit import fit_law
 from pig_lab.measure.laws import ConstantAcceleration, Spring
 from pig_lab.measure.look import QUARTERS, Appearance, jackknife
-from pig_lab.measure.track import Scene, Track, follow
+from pig_lab.measure.scene import Scene
+from pig_lab.measure.track import Track, follow
 
 TIMES = np.arange(24) / 30
 RADIUS = 7.0

@@ -16,6 +16,7 @@ def stub(options):
         raise RunError("nothing moves")
     about = {
         "video": options.video, "variant": "projectile", "residual_px": 0.31, "warnings": [],
+        "verdict": "doubtful", "reasons": [{"name": "clock", "text": "frames are missing"}],
         "parameters": {"g": {"value": 9.8, "low": 9.7, "high": 9.9, "unit": "m/s²"}},
     }  # fmt: skip
     (options.folder() / "measurement.json").write_text(json.dumps(about))
@@ -33,7 +34,14 @@ def test_a_folder_of_clips_becomes_one_table_and_goes_on_where_it_stopped(tmp_pa
         command.many(videos, options, stub)
     assert "broken.mp4: nothing moves" in capsys.readouterr().err
     page = (out / "index.html").read_text().replace("\xa0", " ")  # numbers stay with their units
-    for text in ("9.8 (9.7 to 9.9) m/s²", "broken", "nothing moves", "a ball's &lt;toss&gt;.mp4", "{input}"):
+    for text in (
+        "9.8 (9.7 to 9.9) m/s²",
+        "doubtful: clock",
+        "broken",
+        "nothing moves",
+        "a ball's &lt;toss&gt;.mp4",
+        "{input}",
+    ):
         assert text in page
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/measurement.json")}
     assert len(before) == 2

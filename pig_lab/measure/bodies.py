@@ -54,14 +54,12 @@ class Bodies(ClipLaw):
         return self.law.acceleration(pos, vel)
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         c = len(self.constants)
         states = numbers[:, c:].reshape(len(numbers), 2, self.count, 2)
         shortest = max(float(np.median(np.diff(times))), 1e-6) / 0.15
         return runge_kutta(self._acceleration(numbers[:, :c]), states[:, 0], states[:, 1], times, shortest)
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         self.unit = max(1.0, float(np.ptp(positions, axis=(0, 1)).max()) / UNIT)
         where, force = [], []
         for t in range(0, len(times) - WINDOW + 1):
@@ -89,7 +87,6 @@ class Bodies(ClipLaw):
         return [np.concatenate([begin * np.exp(logs), *state])]
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         return {name: float(value) for name, value in zip(self.constants, numbers, strict=False)}
 
 
@@ -151,7 +148,6 @@ class TwoPendulums(ClipLaw):
         return [(a[1], b[0]) for a, b in zip(self.arcs[:-1], self.arcs[1:], strict=True)]
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         out = np.full((len(numbers), len(times), 2, 2), FAR)
         states = numbers[:, 8:].reshape(len(numbers), len(self.arcs), 2, 2)
         pivots, lengths, damping = numbers[:, [[0, 1], [3, 4]]], numbers[:, [2, 5]], numbers[:, 7:8]
@@ -171,7 +167,6 @@ class TwoPendulums(ClipLaw):
         return out
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         step, found, shared, angles, surprise = float(np.median(np.diff(times))), [], [], [], 0.0
         for k in range(2):
             pivot, length = circles(positions[:, k])[0]
@@ -200,7 +195,6 @@ class TwoPendulums(ClipLaw):
         return [np.array([*shared, gravity, 0.05, *states])] if self.arcs else []
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         named = dict(zip(self.numbers, numbers, strict=True))
         named |= {f"omega2_{k}": named["g"] / named[f"length{k}"] for k in (1, 2)}
         return {name: float(named[name]) for name in self.constants}
@@ -229,7 +223,6 @@ class Arcs(ClipLaw):
         return [(a[1], b[0]) for a, b in zip(self.arcs[:-1], self.arcs[1:], strict=True)]
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         out = np.full((len(numbers), len(times), 1, 2), FAR)
         for arc, (begin, end) in enumerate(self.arcs):
             inside = (times >= begin - 1e-9) & (times <= end + 1e-9)
@@ -239,7 +232,6 @@ class Arcs(ClipLaw):
         return out
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         track = positions[:, 0]
         wide = np.diff(times)
         velocity = np.diff(track, axis=0) / wide[:, None]
@@ -264,8 +256,10 @@ class Arcs(ClipLaw):
             found[2 + 4 * arc : 6 + 4 * arc] = solved[1 + 2 * arc : 3 + 2 * arc].ravel()
         return [found]
 
+    def potential(self, numbers, positions):
+        return -positions @ numbers[:2]
+
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         ratios = []
         for arc, (begin, end) in enumerate(self.arcs[:-1]):
             # The bounce lies where the two flights meet along their acceleration; its middle in time is near enough.
@@ -280,7 +274,6 @@ class Arcs(ClipLaw):
         return {next(iter(self.constants)): size, "restitution": float(np.median(ratios)) if ratios else 0.0}
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         jumps = [
             np.linalg.norm(numbers[8 + 4 * arc : 10 + 4 * arc] - numbers[4 + 4 * arc : 6 + 4 * arc])
             for arc in range(len(self.arcs) - 1)
@@ -301,7 +294,6 @@ class Bounces(Arcs):
     constants = {"g": Constant(unit="pixels/s²", length_power=1), "restitution": Constant(unit="1")}
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         if abs(numbers[0]) > UPRIGHT * abs(numbers[1]):
             return "its acceleration does not point down"
         return super().refused(numbers, times, positions)
@@ -315,7 +307,6 @@ class BouncesOnSlope(Arcs):
     constants = {"a": Constant(unit="pixels/s²", length_power=1), "restitution": Constant(unit="1")}
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         if abs(numbers[0]) <= UPRIGHT * abs(numbers[1]):
             return "its acceleration points down: that is a ball that bounces"
         return super().refused(numbers, times, positions)

@@ -287,13 +287,11 @@ class Tilted(ClipLaw):
         self.numbers = (*law.numbers, "tilt_x", "tilt_y")
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         place = self.law.path(numbers[:, :-2], times) - self.middle  # (P, T, K, 2)
         growth = (place * numbers[:, None, None, -2:]).sum(-1, keepdims=True) / self.wide
         return self.middle + place * (1 + growth)
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         return ""
 
 

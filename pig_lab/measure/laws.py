@@ -72,6 +72,10 @@ class ClipLaw:
         """The constants, in pixels and seconds."""
         raise NotImplementedError
 
+    def potential(self, numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Energy by mass of a place, (T,), from positions (T, 2) of one object; pixels²/s²."""
+        return np.zeros(len(positions))
+
     def refused(self, numbers: np.ndarray, times: np.ndarray, positions: np.ndarray) -> str:
         """Why this fit cannot be right; empty if it can."""
         travel = np.linalg.norm(np.ptp(positions, 0), axis=-1).max()
@@ -168,15 +172,12 @@ class Uniform(ClipLaw):
     numbers = ("x", "y", "vx", "vy")
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         return (numbers[:, None, :2] + times[:, None] * numbers[:, None, 2:])[:, :, None]
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         return [polynomial(times, positions[:, 0], 1).ravel()]
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         vx, vy = numbers[2:4]
         return {"speed": float(np.hypot(vx, vy)), "vx": vx, "vy": vy}
 
@@ -195,17 +196,17 @@ class ConstantAcceleration(ClipLaw):
     numbers = ("x", "y", "vx", "vy", "ax", "ay")
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         t = times[:, None]
         x, v, a = (numbers[:, None, i : i + 2] for i in (0, 2, 4))
         return (x + t * v + t**2 / 2 * a)[:, :, None]
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         return [(polynomial(times, positions[:, 0], 2) * [[1], [1], [2]]).ravel()]
 
+    def potential(self, numbers, positions):
+        return -positions @ numbers[4:6]
+
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         ax, ay = numbers[4:6]
         return {"a": float(np.hypot(ax, ay)), "ax": ax, "ay": ay}
 
@@ -221,7 +222,6 @@ class ConstantAccelerationDrag(ConstantAcceleration):
     lowest = {"drag": 0.0}
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         x, v, a = (numbers[:, i : i + 2] for i in (0, 2, 4))
         drag = numbers[:, 6:]
 
@@ -232,15 +232,12 @@ class ConstantAccelerationDrag(ConstantAcceleration):
         return runge_kutta(pull, x, v, times, shortest)[:, :, None]
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         return [self.refined(guess) for guess in super().guesses(times, positions)]
 
     def refined(self, numbers):
-        """See :class:`ClipLaw`."""
         return np.append(numbers, 1e-6)
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         return {**super().values(numbers), "drag": numbers[6]}
 
 
@@ -259,22 +256,18 @@ class ConstantAccelerationLinearDrag(ConstantAcceleration):
     lowest = {"drag": 1e-3}
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         x, v, a = (numbers[:, None, i : i + 2] for i in (0, 2, 4))
         drag, t = np.maximum(numbers[:, None, 6:], 1e-6), times[:, None]
         final = a / drag
         return (x + final * t - (v - final) / drag * np.expm1(np.maximum(-drag * t, -50)).clip(-1, 1e6))[:, :, None]
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         return [self.refined(guess) for guess in super().guesses(times, positions)]
 
     def refined(self, numbers):
-        """See :class:`ClipLaw`."""
         return np.append(numbers, 1.0)
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         found = super().values(numbers)
         return {**found, "drag": numbers[6], "terminal": found["a"] / max(numbers[6], 1e-9)}
 
@@ -288,7 +281,6 @@ class Projectile(ConstantAcceleration):
     automatic = False  # the same motion as constant acceleration: no clip can tell
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         return {"g": super().values(numbers)["a"]}
 
 
@@ -305,7 +297,6 @@ class ProjectileDrag(ConstantAccelerationDrag):
     automatic = False
 
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         found = super().values(numbers)
         return {"g": found["a"], "drag": found["drag"]}
 
@@ -326,14 +317,12 @@ class Spring(ClipLaw):
     lowest = {"omega2": 1e-3, "damping": 0.0}
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         x, y, angle, cos, sin, omega2, damping = (column[:, None] for column in numbers.T)
         omega = np.sqrt(np.maximum(omega2 - damping**2 / 4, 1e-9))
         along = (cos * np.cos(omega * times) + sin * np.sin(omega * times)) * np.exp(-damping / 2 * times)
         return np.stack([x + np.cos(angle) * along, y + np.sin(angle) * along], -1)[:, :, None]
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         middle = np.median(positions[:, 0], 0)
         moved = positions[:, 0] - middle
         axis = np.linalg.svd(moved - moved.mean(0), full_matrices=False)[2][0]
@@ -345,12 +334,13 @@ class Spring(ClipLaw):
             found.append(np.array([*(middle + rest * axis), np.arctan2(axis[1], axis[0]), cos, sin, omega2, 1e-3]))
         return found
 
+    def potential(self, numbers, positions):
+        return numbers[5] / 2 * ((positions - numbers[:2]) ** 2).sum(-1)
+
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         return {"omega2": numbers[5], "damping": numbers[6]}
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         return super().refused(numbers, times, positions) or swing_refused(*numbers[5:7], times)
 
 
@@ -370,7 +360,6 @@ class Pendulum(ClipLaw):
     highest = {"angle": 3.2}
 
     def path(self, numbers, times):
-        """See :class:`ClipLaw`."""
         px, py, length, omega2, damping, angle, rate = numbers.T
 
         def pull(theta: np.ndarray, vel: np.ndarray) -> np.ndarray:
@@ -386,7 +375,6 @@ class Pendulum(ClipLaw):
         return damping * rate
 
     def guesses(self, times, positions):
-        """See :class:`ClipLaw`."""
         found = []
         for pivot, length in circles(positions[:, 0]):
             dx, dy = (positions[:, 0] - pivot).T
@@ -400,13 +388,14 @@ class Pendulum(ClipLaw):
                 found.append(np.array([*pivot, length, omega2, 1e-3, cos, sin * np.sqrt(slow)]))
         return found
 
+    def potential(self, numbers, positions):
+        return -numbers[3] * numbers[2] * positions[:, 1]
+
     def values(self, numbers):
-        """See :class:`ClipLaw`."""
         length, omega2, damping = numbers[2:5]
         return {"omega2": omega2, "length": length, "damping": damping, "g": omega2 * length}
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         far = 20 * np.linalg.norm(np.ptp(positions[:, 0], 0))
         if numbers[2] > far:
             return "its path is straight: a spring says as much"
@@ -422,17 +411,14 @@ class PendulumQuadratic(Pendulum):
     constants = {**Pendulum.constants, "damping": Constant(unit="1")}
 
     def refined(self, numbers):
-        """See :class:`ClipLaw`."""
         swing = max(abs(numbers[6]), np.sqrt(numbers[3]) * abs(numbers[5]), 0.1)
         return np.concatenate([numbers[:4], [numbers[4] / swing], numbers[5:]])
 
     @staticmethod
     def friction(damping: np.ndarray, rate: np.ndarray) -> np.ndarray:
-        """See :class:`Pendulum`."""
         return damping * np.abs(rate) * np.clip(rate, -1e4, 1e4)
 
     def refused(self, numbers, times, positions):
-        """See :class:`ClipLaw`."""
         return super().refused(numbers * np.where(np.arange(7) == 4, 0.0, 1.0), times, positions)
 
 

@@ -26,6 +26,7 @@ from ..report.whatif import SPEEDS, slider_range
 from .command import FAILED, PAGE
 from .laws import ClipLaw
 from .measure import Measurement
+from .table import derivatives
 
 # The what-if of a measured clip: sliders for its law, drawn over the clip in a page without a kernel.
 
@@ -159,6 +160,26 @@ def paths(found: Measurement) -> Figure:
     return figure
 
 
+def energies(found: Measurement) -> Figure:
+    """Kinetic and potential energy by mass of one object and their sum, over the frames that the law was fitted to."""
+    used, unit = found.fit.used, "m" if found.px_per_m else "pixels"
+    scale = (found.px_per_m or 1.0) ** 2
+    moved, errors = derivatives(found.clip.times, found.positions[:, 0], found.tracks[0].seen)
+    kinetic = (moved[:, 0] ** 2).sum(-1) / 2 / scale
+    error = 2 * np.sqrt(((moved[:, 0] * errors[:, 0]) ** 2).sum(-1)) / scale
+    potential = found.fit.law.potential(found.fit.numbers, found.positions[:, 0]) / scale
+    potential = potential - potential[used].min()
+    times = np.where(used, found.clip.times, np.nan)
+    figure, ax = plt.subplots(figsize=(6, 2.8))
+    ax.plot(times, kinetic, color=PALETTE[0], label="kinetic")
+    ax.plot(times, potential, color=PALETTE[1], label="potential")
+    ax.plot(times, kinetic + potential, color="0.2", label="sum")
+    ax.fill_between(times, kinetic + potential - error, kinetic + potential + error, color="0.2", alpha=0.15, lw=0)
+    ax.set(xlabel="seconds", ylabel=f"energy by mass, {unit}²/s²", ylim=(0, None))
+    ax.legend()
+    return figure
+
+
 def laws_table(about: dict[str, object]) -> HTML:
     """All laws that were tried, the best first."""
     tried = sorted(about["laws_tried"], key=lambda law: (bool(law["refused"]), law["bic"] or np.inf))
@@ -246,6 +267,8 @@ def _parts(found: Measurement, about: dict[str, object]) -> Iterator[tuple[str, 
     yield "The clip", clip_player(found)
     yield "What was drawn", looks(found)
     yield "Path and fit", paths(found)
+    if found.fit.law.objects == 1:
+        yield "Energy", energies(found)
     yield "What if?", clip_what_if(found)
     yield "Laws that were tried", laws_table(about)
     yield "What could not be known", unknown(about)
