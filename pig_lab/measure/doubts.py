@@ -1,6 +1,7 @@
 """Reasons to doubt a measurement, and what a clip cannot tell: one plain sentence each."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
@@ -134,7 +135,7 @@ def of_scale(result) -> list[Note]:
         return [Note("scale", text)] if needed else []
     found = []
     across = max(result.diameters) / result.px_per_m
-    if not SIZES[0] < across < SIZES[1]:
+    if not SIZES[0] < across < SIZES[1] and Path(result.options.video).suffix != ".csv":
         which, text = "scale", f"the object would be {across:.3g} m across: the scale or the clock is wrong"
         found.append(Note(which, text, True))
     # Gravity that a law only knows as such; a known g is the scale itself.

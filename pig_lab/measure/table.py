@@ -14,6 +14,7 @@ from .track import Track
 from .video import Clip
 
 WINDOW = 7  # frames of the parabola that a velocity and an acceleration are read off
+DIAMETER = 5.0  # pixels of the file, of the disc that stands for an object of which only places are known
 CANVAS = 160  # pixels across of the empty image that a table's positions are shown in
 
 
@@ -94,7 +95,8 @@ def read_table(path: Path) -> tuple[Clip, list[Track]]:
     frames = np.broadcast_to(np.uint8(255), (len(times), tall, wide, 3)).copy()
     numbers = table["frame"].to_numpy(int) if "frame" in table else np.arange(len(times))
     clip = Clip(frames, times - times[0], numbers, np.full(2, scale), corner, (int(high[0]) + 1, int(high[1]) + 1))
-    look = Appearance(np.zeros((5, 5, 3), np.float32), np.pad(np.ones((3, 3), np.float32), 1))
+    share = np.pi * (DIAMETER / 2 / scale) ** 2 / 9
+    look = Appearance(np.zeros((5, 5, 3), np.float32), np.pad(np.full((3, 3), share, np.float32), 1))
     tracks = []
     for k in range(count):
         filled = pd.DataFrame(places[:, k]).interpolate(limit_direction="both").to_numpy()
