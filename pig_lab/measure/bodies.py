@@ -259,27 +259,34 @@ class Arcs(ClipLaw):
     def potential(self, numbers, positions):
         return -positions @ numbers[:2]
 
+    def restitutions(self, numbers: np.ndarray) -> list[float]:
+        """Of each bounce; not a number where the velocity does not turn back."""
+        ratios, a = [], numbers[:2]
+        for arc, (first, end) in enumerate(self.arcs[:-1]):
+            (x1, v1, x2, v2), second = numbers[2 + 4 * arc : 10 + 4 * arc].reshape(4, 2), self.arcs[arc + 1][0]
+            # Along their acceleration both flights are where the bounce is; how far they are apart is linear in time.
+            apart = [
+                (x2 + v2 * (t - second) + a / 2 * (t - second) ** 2 - x1 - v1 * (t - first) - a / 2 * (t - first) ** 2)
+                @ a
+                for t in (end, second)
+            ]
+            share = apart[0] / (apart[0] - apart[1]) if apart[0] != apart[1] else 0.5
+            at = end + float(np.clip(share, -0.5, 1.5)) * (second - end)
+            before, after = v1 + a * (at - first), v2 + a * (at - second)
+            along = (after - before) / max(float(np.linalg.norm(after - before)), 1e-9)
+            ratios.append(-float(after @ along) / float(before @ along) if before @ along < 0 else np.nan)
+        return ratios
+
     def values(self, numbers):
-        ratios = []
-        for arc, (begin, end) in enumerate(self.arcs[:-1]):
-            # The bounce lies where the two flights meet along their acceleration; its middle in time is near enough.
-            at = 0.5 * (end + self.arcs[arc + 1][0])
-            before = numbers[4 + 4 * arc : 6 + 4 * arc] + numbers[:2] * (at - begin)
-            after = numbers[8 + 4 * arc : 10 + 4 * arc] - numbers[:2] * (self.arcs[arc + 1][0] - at)
-            along = after - before
-            along = along / max(float(np.linalg.norm(along)), 1e-9)
-            if before @ along < 0:
-                ratios.append(-(after @ along) / (before @ along))
-        size = float(np.hypot(*numbers[:2]))
-        return {next(iter(self.constants)): size, "restitution": float(np.median(ratios)) if ratios else 0.0}
+        size, found = float(np.hypot(*numbers[:2])), self.restitutions(numbers)
+        return {next(iter(self.constants)): size, "restitution": float(np.nanmedian(found)) if found else 0.0}
 
     def refused(self, numbers, times, positions):
-        jumps = [
-            np.linalg.norm(numbers[8 + 4 * arc : 10 + 4 * arc] - numbers[4 + 4 * arc : 6 + 4 * arc])
-            for arc in range(len(self.arcs) - 1)
-        ]
-        if not jumps:
+        found = np.array(self.restitutions(numbers))
+        if not len(found):
             return "it does not bounce"
+        if not ((found > 0.05) & (found < 1.1)).all():
+            return "it jumps where nothing turns back as in a bounce"
         return super().refused(numbers, times, positions)
 
 

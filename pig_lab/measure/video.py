@@ -235,21 +235,26 @@ def _pictures(path: Path, notes: list[Note]) -> Iterator[tuple[float, _Picture]]
     with _open(path) as (container, stream):
         stream.thread_type = "NONE"
         rate = float(stream.average_rate or stream.guessed_rate or 25)
-        times, number = _clock(container, rate, notes), 0
+        times, number, first, last = _clock(container, rate, notes), 0, 0.0, 0.0
         aspect = float(stream.sample_aspect_ratio or 1)
         if aspect != 1:
             text = f"the file's pixels are not square ({stream.sample_aspect_ratio}): the image was stretched"
             notes.append(Note("file", text))
         try:
             for frame in container.decode(stream):
+                number, last = number + 1, frame.time or 0.0
+                first = last if number == 1 else first
                 yield times(frame.time), _Picture(frame, aspect)
-                number += 1
         except (av.error.FFmpegError, EOFError) as error:
             if not number:
                 raise DataError(f"{path} cannot be decoded ({error.strerror})") from error
             notes.append(Note("file", f"the file is damaged after frame {number - 1}: the frames before were used"))
             return
-        if stream.frames and number and number < stream.frames - 1:
+        lasts = float(container.duration or 0) / av.time_base
+        if number > 1 and number * (last - first) / (number - 1) < 0.8 * lasts:
+            text = f"the file says that it lasts {lasts:.1f} s, but ends after {last - first:.1f} s"
+            notes.append(Note("file", text))
+        elif stream.frames and number and number < stream.frames - 1:
             notes.append(Note("file", f"the file says {stream.frames} frames, but {number} could be read"))
 
 
