@@ -264,7 +264,8 @@ def simplest(
 
 def refused_rival(fits: list[Fit], chosen: Fit) -> Fit | None:
     """A law that fits better than the chosen one and was refused, as a swing of which too little is seen; or None."""
-    return _simplest([fit for fit in fits if fit.refused and fit.bic < chosen.bic])
+    rivals = [fit for fit in fits if fit.refused and fit.bic < chosen.bic]
+    return _simplest([fit for fit in rivals if not hasattr(fit.law, "arcs")])  # jumps explain anything
 
 
 def _simplest(fits: list[Fit]) -> Fit | None:

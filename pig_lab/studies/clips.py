@@ -100,8 +100,8 @@ def judged(
     }
 
 
-def bench_rendered(path: Path, count: int = COUNT, first: int = 0) -> list[Row]:
-    """Render and measure the clips of all kinds with ``count`` seeds from ``first`` on."""
+def bench_rendered(path: Path, count: int = COUNT, first: int = 0, run: str = "rendered") -> list[Row]:
+    """Render and measure the clips of all kinds with ``count`` seeds from ``first`` on, as rows of one run."""
 
     def take(kind: str, seed: int) -> Row:
         clip = render(kind, seed)
@@ -110,7 +110,7 @@ def bench_rendered(path: Path, count: int = COUNT, first: int = 0) -> list[Row]:
             return {"kind": kind, "seed": seed, **judged_rendering(clip, Path(scratch) / "clip.mp4")}
 
     names = [(kind, seed) for seed in range(first, first + count) for kind in KINDS]
-    return add_missing(path, "rendered", ((f"{k}-s{s}", partial(take, k, s)) for k, s in names), len(names))
+    return add_missing(path, run, ((f"{k}-s{s}", partial(take, k, s)) for k, s in names), len(names))
 
 
 def judged_rendering(clip: Rendered, path: Path) -> Row:
@@ -176,6 +176,33 @@ REAL = {
 }
 
 
+SWING, G, LEVEL = {"omega2": 9.81 / 0.6, "length": 0.6}, {"g": 9.81}, {"px_per_m": 250, "law": "projectile"}
+# Clips that were made to mislead, each named after its fault: options and right values.
+FAULTS = {
+    **{f"{name}.mp4": ({"known": "g=9.81"}, SWING) for name in
+       ("plain", "slowmo_android", "duplicated", "doubled60", "held", "pole", "exposure", "mirrored", "shake")},
+    **{name: ({"known": "g=9.81"}, SWING) for name in ("gif_vary.gif", "apng.png", "anim.webp", "truncated.mp4")},
+    **{f"{name}.mp4": (LEVEL, G) for name in
+       ("dropped_restamped", "duplicated_fall", "drop_drag", "yawed_toss", "tumbling")},
+    "shadow_slanted.mp4": ({**LEVEL, "px_per_m": 145}, G),
+    "linear_drag.mp4": ({"px_per_m": 250}, {"a": 1.40, "terminal": 0.35}),
+    "glider.mp4": ({"px_per_m": 250}, {"a": 1.48}),
+    "rest.mp4": ({"px_per_m": 250}, {"a": 0.5}),
+    "bounces.mp4": ({"px_per_m": 250}, G),
+    "smallhd.mp4": ({"px_per_m": 1000}, {"omega2": SWING["omega2"]}),
+}  # fmt: skip
+
+
+def bench_faults(path: Path, clips: Path) -> list[Row]:
+    """Measure clips with known faults that lie in a folder; only numbers are kept."""
+
+    def take(name: str) -> Row:
+        options, truth = FAULTS[name]
+        return judged(None, truth, lambda: measure(Options(str(clips / name), **options)))
+
+    return add_missing(path, "faults", ((name, partial(take, name)) for name in FAULTS), len(FAULTS))
+
+
 def bench_real(path: Path, clips: Path) -> list[Row]:
     """Measure real clips that lie in a folder; only numbers are kept."""
 
@@ -201,8 +228,8 @@ def load_clips(run: str, folder: Path | None = None) -> list[Row]:
     """The measured clips of one run, failures first, then wrong laws, then tracks or bars that miss the truth.
 
     Args:
-        run: "rendered" (seeds 0 to 9), "first" (the first run over these), "sides" and "fresh" (seeds 10 to 14 and 15
-            to 24, each measured once), "real" or "simulated".
+        run: "rendered" (seeds 0 to 9), "first" (the first run over these), "sides", "fresh" and "held out" (seeds 10 to
+            14, 15 to 24 and 30 to 39, each measured once), "faults", "real" or "simulated".
     """
     rows = [row for row in read_table(clips_table(folder)) if row["run"] == run]
     return sorted(rows, key=lambda row: (standing(row), row["name"]))
@@ -323,6 +350,8 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("pig clips", description=__doc__, allow_abbrev=False)
     parser.add_argument("--count", type=int, default=COUNT, help="rendered clips of each kind (needs mujoco and EGL)")
     parser.add_argument("--first", type=int, default=0, help="first seed of the rendered clips")
+    parser.add_argument("--run", default="rendered", help="name of the rows of rendered clips in the table")
+    parser.add_argument("--faults", type=Path, help="clips with known faults in a folder instead")
     parser.add_argument("--simulated", action="store_true", help="single videos of the simulated tasks instead")
     parser.add_argument(
         "--real", type=Path, help="filmed clips in a folder instead, which do not come with the project"
@@ -332,7 +361,9 @@ def main(arguments: list[str]) -> None:
     path = clips_table(options.save_dir)
     if options.simulated:
         bench_simulated(path)
+    elif options.faults:
+        bench_faults(path, options.faults)
     elif options.real:
         bench_real(path, options.real)
     else:
-        bench_rendered(path, options.count, options.first)
+        bench_rendered(path, options.count, options.first, options.run)
