@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 
 import numpy as np
@@ -42,8 +43,7 @@ def test_the_law_is_the_environments_with_its_speed_limit():
     assert states[..., 1].abs().max() == MAX_SPEED
     start, law = states[:, 0, None, None], true_model().double()  # (20, 1, 1, 2)
     path, speeds = law.rollout(start[..., 0], start[..., 1], 60, torch.from_numpy(torques)[..., None].double())
-    torch.testing.assert_close(path[..., 0, 0], states[:, 1:, 0], atol=1e-4, rtol=0)
-    torch.testing.assert_close(speeds[..., 0, 0], states[:, 1:, 1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.cat([path, speeds], -1)[:, :, 0], states[:, 1:], atol=1e-4, rtol=0)
 
 
 def test_the_pivot_is_found_wherever_it_is_and_angles_come_back():
@@ -66,8 +66,7 @@ def test_frames_are_the_renderers_area_average_and_the_arrow_can_be_left_out():
     assert np.abs(shrink(noise) - noise.reshape(64, 2, 64, 2, 3).mean((1, 3))).max() <= 0.51
     uneven = np.zeros((500, 500, 3), np.uint8)
     uneven[:125] = 255  # 16 of 64 rows
-    assert (shrink(uneven)[:16] == 255).all()
-    assert (shrink(uneven)[16:] == 0).all()
+    assert (shrink(uneven) == np.repeat([255, 0], [16, 48])[:, None, None]).all()
     with_arrow, without = both = Pendulums(2), Pendulums(2, arrow=False)
     for pendulums in both:
         pendulums.put(np.array([[0.5, 0], [2.0, 1.0]]))
@@ -124,8 +123,8 @@ def test_another_gravity_is_estimated_from_twenty_frames(gravity):
     rng, law = np.random.default_rng(0), circle(true_model(gravity))
     start = torch.from_numpy(rng.uniform(-2, 2, (8, 2))).float()
     torques = torch.from_numpy(rng.uniform(-2, 2, (8, 19, 1))).float()
-    path, _ = law.rollout(start[:, :1, None], start[:, 1:, None], 19, torques)
-    positions = law.pose(torch.cat([start[:, None, :1, None], path], 1)).detach()
+    path, _ = law.given().rollout(start[:, :1, None], start[:, 1:, None], 19, torques)
+    positions = law.pose(torch.cat([start[:, None, :1, None], path], 1))
     found = estimate_gravity(law.given(g=10.0), positions, torques)
     torch.testing.assert_close(found, torch.full((8,), gravity), rtol=0.02, atol=0)
     upright = law.pose(torch.zeros(1, 8, 1, 1))  # at rest: no information on gravity
@@ -141,10 +140,8 @@ def test_a_black_box_in_pixels_gives_angles_and_speeds_and_uses_torques():
     velocity = (law.pose(angle + speed * dt) - law.pose(angle - speed * dt)) / (2 * dt)
     torch.testing.assert_close(box.angles(here), angle[..., 0, 0])
     torch.testing.assert_close(box.speeds(here, velocity), speed[..., 0, 0], atol=0.01, rtol=0)
-    path, velocities = box.rollout(here[:, 0], velocity[:, 0], 3, torch.zeros(9, 3, 1))
-    assert path.shape == velocities.shape == (9, 3, 1, 2)
-    pushed, _ = box.rollout(here[:, 0], velocity[:, 0], 3, torch.ones(9, 3, 1))
-    assert (pushed - path).abs().amax((1, 2, 3)).min() > 1e-4
+    still, pushed = (box.rollout(here[:, 0], velocity[:, 0], 3, torch.full((9, 3, 1), u))[0] for u in (0.0, 1.0))
+    assert (pushed - still).abs().amax((1, 2, 3)).min() > 1e-4
 
 
 def test_interrupted_filming_continues_and_the_first_sequences_stay_the_same(tmp_path, monkeypatch):
@@ -207,12 +204,10 @@ def test_every_row_is_measured_once_and_an_interruption_loses_nothing(model, tmp
     with pytest.raises(KeyboardInterrupt):
         measured()
     first = json.loads((tmp_path / "s0.json").read_text())
-    assert first["goals"].keys() == {"0"}
     result = measured()
-    assert (first["episodes"], first["goals"]["0"]) == (result["episodes"], result["goals"]["0"])
+    assert (first["episodes"], first["goals"]) == (result["episodes"], {"0": result["goals"]["0"]})
     assert result["goals"].keys() == {"0", "60"}
     assert len(result["gravity"]["5 weighed"]["estimated"]) == 1
-    assert result["black_box"]["5"]["error"] < 50
     count = len(played)
     assert measured(parts="goals")["gravity"] == result["gravity"]
     oracle = experiment.reference(range(1), 60)
@@ -220,7 +215,6 @@ def test_every_row_is_measured_once_and_an_interruption_loses_nothing(model, tmp
     row = experiment.compared(oracle, oracle)
     assert row["relative"] == row["missed"] == 0
     assert row["return_true_model"] == pytest.approx(oracle.rewards.sum(1).mean())
-    assert result["goals"]["60"]["off_true_model"] == pytest.approx(oracle.off[:, -50:].mean())
     assert "episodes" not in measured(others=2, parts="goals")  # on other episodes nothing is reused
 
 
@@ -237,10 +231,7 @@ def test_a_missing_library_is_one_sentence(missing, monkeypatch, capsys):
     ("arguments", "says"),
     [
         (["--sequences", "3"], "sequences must be a whole number of at least 5, got 3"),
-        (["--resets", "0"], "resets must be a whole number of at least 1, got 0"),
-        (["--seed", "-1"], "seed must be a whole number of at least 0"),
         (["--counts", "50,few"], "counts must be whole numbers of at least 5 with commas between, got '50,few'"),
-        (["--boxes", "3"], "boxes must be whole numbers of at least 5 with commas between, got '3'"),
         (["--parts", "episode"], "there is no part 'episode'; allowed: episodes, "),
     ],
 )
@@ -266,11 +257,16 @@ def test_wrong_goals_gravities_and_horizons_are_refused():
         Planner(elites=300)
 
 
+def test_committed_results_have_a_commit_and_their_mean():
+    for result in experiment.load():
+        assert re.fullmatch(r"[0-9a-f]{40}", result["commit"]), "made from a checkout with changes"
+        assert result["return_pixels"] == pytest.approx(np.mean(result["episodes"]["returns_pixels"]), abs=0.01)
+
+
 def test_the_notebook_runs_in_any_folder_and_its_training_is_opened_again(tmp_path, capsys):
-    kept = tmp_path / "kept"
-    options = {"sequences": 5, "n_eval": 2, "steps": 2, "resets": 1, "frames": 8, "folder": str(kept)}
+    notebook, kept = ROOT / "notebooks" / "control.ipynb", tmp_path / "kept"
+    options = {"sequences": 5, "n_eval": 2, "steps": 2, "resets": 1, "frames": 8, "folder": kept}
     arguments = [x for name, value in options.items() for x in ("-p", name, str(value))]
-    notebook = ROOT / "notebooks" / "control.ipynb"
     done = papermill(tmp_path / "out.ipynb", *arguments, cwd=tmp_path, notebook=notebook)
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for c in read(tmp_path / "out.ipynb").cells for o in c.get("outputs", [])]
@@ -280,5 +276,5 @@ def test_the_notebook_runs_in_any_folder_and_its_training_is_opened_again(tmp_pa
     assert {p.name for p in tmp_path.iterdir()} == {"out.ipynb", "kept"}
     model, metrics = learn.learn(0, 5, folder=kept, n_eval=2)
     assert metrics["steps"]["dynamics"] == 2
-    assert model.physics.arm > 1  # its circle was fitted
     assert "dynamics" not in capsys.readouterr().out  # not trained again
+    assert model.physics.arm > 1  # its circle was fitted

@@ -104,11 +104,6 @@ class Episodes:
         return np.degrees(np.abs(np.mod(self.states[..., 0] - self.goal + np.pi, 2 * np.pi) - np.pi))
 
     @property
-    def off_at_end(self) -> np.ndarray:
-        """The mean of these distances over the last frames, (E,)."""
-        return self.off[:, -HELD_STEPS:].mean(1)
-
-    @property
     def held(self) -> np.ndarray:
         """Whether the goal was held at the end, (E,)."""
         return self.off[:, -HELD_STEPS:].max(1) <= HELD_DEGREES

@@ -35,7 +35,7 @@ from pig_core.system import (
 
 from .episodes import WAIT, Episodes, Pixels, TrueState, play
 from .law import MAX_TORQUE, PENDULUM, TRUE_GRAVITY, Pendulum, Pendulums, gymnasium
-from .learn import HELD_OUT, film, learn, pendulum_config
+from .learn import HELD_OUT, film, learn
 from .planner import Planner
 
 HOLDABLE = (0, 10, -10, 20, -20, 160, 180, 200)  # degrees from upright at which the torque outweighs gravity
@@ -93,8 +93,6 @@ def compared(ours: Episodes, true: Episodes) -> dict[str, object]:
         "held_pixels": int(ours.held.sum()),
         "held_true_model": int(true.held.sum()),
         "missed": int((true.held & ~ours.held).sum()),  # episodes in which only the reference holds the goal
-        "off_pixels": ours.off_at_end.mean().item(),  # degrees
-        "off_true_model": true.off_at_end.mean().item(),
         "returns_pixels": pixels.round(2).tolist(),
         "returns_true_model": reference.round(2).tolist(),
     }
@@ -305,7 +303,6 @@ def run_experiment(given: Options) -> Path:
         ConfigError, RunError: with one sentence on what to change.
     """
     gymnasium()  # a missing library is reported now, not after an hour
-    pendulum_config(given.seed, given.sequences)
     torch.manual_seed(given.seed)
     folder = Path(given.save_dir) if given.save_dir else results_folder() / "control"
     path = folder / f"s{given.seed}.json"

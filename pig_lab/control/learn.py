@@ -71,8 +71,6 @@ def film(n: int, length: int, split: str, arrow: bool = True, folder: Path | Non
         "x", uint8 (n, length, SIZE, SIZE, 3); "pos", true positions of the rod's middle, pixels, for evaluation only,
         float32 (n, length, 1, 2); "actions", the torque from each frame to the next, float32 (n, length, 1).
     """
-    if n < 1:
-        raise ConfigError(f"the number of sequences must be at least 1, got {n}")
     folder = folder or data_folder() / "pendulum" / "filmed"
     parts, total = [], -(-n // PART)
     with Progress("film", total, interval=5) as progress:
