@@ -1,4 +1,4 @@
-// Laws of one filmed object (pig_lab/measure/swings.py, straight.py) as paths over time, in double precision.
+// Laws of one filmed object (pig_lab/measure/laws.py) as paths over time, in double precision.
 
 /**
  * Positions (a list of numbers each) at all `times`, from the state at time 0, forwards and backwards.
