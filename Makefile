@@ -7,7 +7,7 @@ BUILD := reports/runs/pages
 PAPERMILL := $(BIN)/papermill --no-progress-bar -k python3
 SWEEP = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -c2 --keep-going --rerun-triggers input
 
-.PHONY: report run measure clips control test lint lab bench study sweep weights results clean
+.PHONY: report run measure clips control test lint lab bench study sweep weights clean
 .DELETE_ON_ERROR:
 
 # The report, made of the committed results and weights. One page of it: .venv/bin/python -m pig_core page paper
@@ -58,7 +58,6 @@ lab: $(INSTALLED)
 # The kernel that papermill starts and the programs that Snakemake calls are those of .venv.
 sweep: $(INSTALLED)
 	$(SWEEP)
-	$(MAKE) results
 
 # One comparison of pig_lab/studies/studies.py, e.g. make study STUDY=without; without a name: all of them (about 6 hours).
 STUDY ?= $(shell $(BIN)/python -c "from pig_lab.studies.studies import STUDIES; print(*STUDIES)")
@@ -72,9 +71,6 @@ bench: $(INSTALLED)
 # The weights that come with the project: seed 0 of each task of the sweep.
 weights: $(INSTALLED)
 	$(BIN)/python -m pig_core publish reports/runs/*/sweep-improved-s0/checkpoint.safetensors
-
-results: $(INSTALLED)
-	$(BIN)/python -m pig_core results README.md
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

@@ -11,7 +11,6 @@ VERBS = {
     "train": ("pig_core.run", "train, evaluate and save one run (also without a verb)"),
     "publish": ("pig_lab.trained", "add a run's weights to the project's"),
     "keep": ("pig_lab.studies.studies", "add finished runs to the project's results"),
-    "results": ("pig_lab.report.results", "write the table of results into README.md"),
     "wall": ("pig_lab.report.overview", "draw the animation of README.md"),
     "page": ("pig_lab.report.page", "turn an executed notebook into a page"),
     "measure": ("pig_lab.measure.command", "measure constants in a clip of your own"),

@@ -11,7 +11,7 @@ import yaml
 import pig_core
 from pig_core.__main__ import main
 from pig_core.tasks import TASKS
-from pig_lab.report.results import constants_of, load_results, summary_table
+from pig_lab.report.results import constants_of, load_results
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -34,11 +34,6 @@ def test_conda_installs_from_the_same_pins():
     assert int(re.fullmatch(r"python=3\.(\d+)", python).group(1)) >= int(minimum)
 
 
-def test_the_readme_shows_exactly_the_committed_results():
-    table = summary_table(load_results())
-    assert f"<!-- results -->\n{table}<!-- /results -->" in (ROOT / "README.md").read_text(), "run: make results"
-
-
 def test_the_readmes_links_and_pictures_are_there():
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
     assert [link for link in links if not link.startswith("https://") and not (ROOT / link).exists()] == []
@@ -58,15 +53,12 @@ def test_the_readmes_claim_is_what_the_worst_seed_gave():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["results", "nowhere.md"], "RunError: there is no file nowhere.md"),
-        (["results", __file__], "has no lines <!-- results --> and <!-- /results --> to write between"),
         (["publish", "nowhere.safetensors"], "RunError: there is no checkpoint nowhere.safetensors"),
         (["publish"], "RunError: write: python -m pig_core publish CHECKPOINT ..."),
         (["page", "only.ipynb"], "RunError: write: python -m pig_core page EXECUTED.ipynb PAGE.html"),
         (["page", "nowhere.ipynb", "page.html"], "RunError: there is no notebook nowhere.ipynb"),
         (["wall"], "RunError: write: python -m pig_core wall WALL.gif"),
         (["wall", "--help"], "RunError: write: python -m pig_core wall WALL.gif"),
-        (["results", "--help"], "RunError: write: python -m pig_core results README.md"),
         (["walk"], "ConfigError: there is no verb 'walk'; did you mean 'wall'?; allowed: train, publish"),
     ],
 )

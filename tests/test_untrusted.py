@@ -17,7 +17,7 @@ from pig_lab.measure.page import _write_page, write_table
 from pig_lab.report import notebook, results
 from pig_lab.report.page import render
 from pig_lab.report.panels import player
-from pig_lab.report.results import benchmark, load_curves, load_images, write_section
+from pig_lab.report.results import benchmark, load_curves, load_images, load_results
 from pig_lab.studies import studies
 
 from .browser import browser_tab, needs_chromium
@@ -34,7 +34,6 @@ def written(path, *rows):
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([], "sweep.jsonl holds no run: .* stays as it is"),
         ([{**ROW, "seed": 1.5}], "line 1 of .* is not the result of a run .*seed is 1.5; allowed: whole numbers"),
         ([{**ROW, "task": "own"}], "task is 'own'; allowed: bouncing_balls"),
         ([ROW, {**ROW, "seed": 7}, ROW], "line 3 of .*an earlier line is the same run, batch 20 3bp_color"),
@@ -43,15 +42,12 @@ def written(path, *rows):
         *(([{n: v for n, v in ROW.items() if n != name}], name) for name, f in FIELDS.items() if f.is_required()),
     ],
 )  # fmt: skip
-def test_a_table_without_runs_or_of_another_shape_leaves_the_readme_as_it_is(rows, says, tmp_path, monkeypatch):
+def test_a_table_of_another_shape_is_refused_in_a_sentence(rows, says, tmp_path, monkeypatch):
     monkeypatch.setattr(results, "results_folder", lambda: tmp_path)
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- results -->\nnumbers\n<!-- /results -->")
     written(tmp_path / "sweep.jsonl", *rows)
     with pytest.raises(RunError, match=says) as refused:
-        write_section(readme)
+        load_results()
     assert "\n" not in str(refused.value)
-    assert "numbers" in readme.read_text()
 
 
 @pytest.mark.parametrize("row", [{}, {"part": []}, {**ROW, "curves": 3}, {**ROW, "curves": {"step": [1], "stage": []}}])

@@ -9,7 +9,6 @@ import fcntl
 import json
 import math
 import os
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,6 @@ from pig_core.config import RECIPES, make_config
 from pig_core.system import METRICS, RunError, replacing, results_folder
 from pig_core.tasks import RECONS_THRESHOLD, TASKS, Task
 
-_SECTION = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 KEYS = ("variant", "task", "recipe", "seed")  # name a run within its study
 BENCHMARKS = "benchmarks.jsonl"
 CURVE_POINTS = 60  # of a run's training curves in a table
@@ -385,25 +383,3 @@ def _spread(values: pd.Series) -> str:
 def two_digits(value: float) -> str:
     """Two significant digits, but never an exponent: 0.041, 3.3, 760."""
     return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
-
-
-def write_section(path: Path) -> None:
-    """Put the table of all results between the marks ``<!-- results -->`` and ``<!-- /results -->`` of a file."""
-    if not path.is_file():
-        raise RunError(f"there is no file {path}")
-    text = path.read_text()
-    if not _SECTION.search(text):
-        raise RunError(f"{path} has no lines <!-- results --> and <!-- /results --> to write between")
-    results = load_results()
-    if results.empty:
-        raise RunError(f"{table_path('sweep')} holds no run: {path} stays as it is")
-    new = _SECTION.sub(lambda marks: marks[1] + summary_table(results) + marks[2], text)
-    with replacing(path) as temporary:
-        temporary.write_text(new)
-
-
-def main(arguments: list[str]) -> None:
-    """Write the table into README.md, or into the file that is named."""
-    if arguments and arguments[0].startswith("-"):
-        raise RunError("write: python -m pig_core results README.md")
-    write_section(Path(arguments[0] if arguments else "README.md"))
