@@ -53,6 +53,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports --no-cache --no-logo
 
 lab: $(INSTALLED)
+	-git config filter.notebook.clean 'python3 notebooks/strip.py'
 	$(BIN)/jupyter lab notebooks
 
 # The kernel that papermill starts and the programs that Snakemake calls are those of .venv.

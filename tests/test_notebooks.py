@@ -1,7 +1,9 @@
 """Notebooks as users run them: every one executed on the committed results, train.ipynb also by papermill."""
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -10,20 +12,23 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from matplotlib import pyplot as plt
 from papermill import inspect_notebook
 
 from pig_core.config import AUTHORS_NAMES, Config, ConfigError, make_config
+from pig_core.run import Run
 from pig_core.system import fields_of
-from pig_lab.report.notebook import config_from_cells, parameters_source
+from pig_lab.report.notebook import config_from_cells, parameters_source, verdict
+from pig_lab.report.page import render
 
 from .conftest import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TRAIN, WALKTHROUGH = (ROOT / "notebooks" / f"{name}.ipynb" for name in ("train", "walkthrough"))
+TRAIN = ROOT / "notebooks" / "train.ipynb"
 # Parameters of any notebook that make it cheap; each applies where a notebook has a parameter of that name.
 SMALL = {**TINY, "n_examples": 3, "n_videos": 20, "seeds": 1, "steps": 2, "sequences": 10, "resets": 1, "frames": 8,
          "law": "pendulum"}  # fmt: skip
@@ -65,30 +70,74 @@ def run_cells(tmp_path, monkeypatch):
     matplotlib.use(backend)
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != WALKTHROUGH], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_notebook_runs_on_the_committed_results(path, run_cells, tmp_path):
-    """Assertions next to conclusions are part of its cells."""
-    notebook, cells = read(path), []
+    """Assertions next to conclusions are part of its cells; so are the folded solutions of its exercises."""
+    notebook = read(path)
     notebook.metadata.trains = path.stem in ("train", "new_law", "control")  # others read committed results
-    given = small_parameters(notebook, tmp_path)
-    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
-        cells.append(cell)
-        if "parameters" in cell.metadata.get("tags", []):  # then those that are given, as papermill does it
+    run_cells(cells_of(notebook, small_parameters(notebook, tmp_path)))
+
+
+def cells_of(notebook, given):
+    """All cells with code, with parameters as papermill gives them, and folded solutions where their exercises are."""
+    cells = []
+    for cell in notebook.cells:
+        solutions = re.findall(r"<details>.*?```python\n(.*?)```.*?</details>", cell.source, re.DOTALL)
+        assert len(solutions) == cell.source.count("**Exercise"), cell.source
+        assert all("assert " in solution for solution in solutions)
+        cells += [cell] if cell.cell_type == "code" else map(nbformat.v4.new_code_cell, solutions)
+        if "parameters" in cell.metadata.get("tags", []):
             lines = [f"{name} = {value!r}" for name, value in given.items()]
             cells.append(nbformat.v4.new_code_cell("\n".join(["# Parameters", *lines])))
-    run_cells(cells)
+    return cells
 
 
-def test_the_walkthrough_and_the_folded_solutions_of_its_exercises_hold(run_cells):
-    """Every step is compared with the package's by an assertion; a solution runs where its exercise is."""
-    notebook, cells, solutions = read(WALKTHROUGH), [], []
+def test_a_test_of_a_checkpoint_runs_and_its_page_speaks_of_the_test(run_cells, tmp_path, tiny):
+    run = Run.start(tiny(save_dir=str(tmp_path / "run")))
+    run.train(), run.evaluate(), run.save()
+    given = dict(TINY, data_dir=run.config.data_dir, save_dir=str(tmp_path / "test"), test_mode="true", use_ckpt="true",
+                 ckpt_dir=str(run.folder))  # fmt: skip
+    notebook = read(TRAIN)
+    run_cells(cells_of(notebook, given))
+    assert {path.name for path in tmp_path.glob("*/*metrics.json")} == {"metrics.json", "test_metrics.json"}
+    metrics = json.loads((tmp_path / "test" / "test_metrics.json").read_text())
+    assert "Tested on" in verdict(metrics | {"discovered": True}).data
     for cell in notebook.cells:
-        folded = re.findall(r"<details>.*?```python\n(.*?)```.*?</details>", cell.source, re.DOTALL)
-        solutions += folded
-        cells += [cell] if cell.cell_type == "code" else map(nbformat.v4.new_code_cell, folded)
-    assert len(solutions) == sum("**Exercise" in cell.source for cell in notebook.cells) >= 5
-    assert all("assert " in solution for solution in solutions)
-    run_cells(cells)
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+            if "test_mode:" in cell.source:
+                title = {"text/markdown": "# A trained model on new videos"}
+                cell.outputs = [nbformat.v4.new_output("display_data", title)]
+    nbformat.write(notebook, tmp_path / "run.ipynb")
+    render(tmp_path / "run.ipynb", tmp_path / "page.html")
+    text = BeautifulSoup((tmp_path / "page.html").read_text(), "html.parser").main.get_text()
+    assert text.strip().startswith("A trained model on new videos")
+    assert "The result on new videos" in text
+    assert not re.search("stage by stage|Locality|one complete run", text)
+
+
+def test_an_executed_notebook_is_no_change_for_git(tmp_path):
+    """With the filter that ``make lab`` sets up."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    setup = re.search(r"git config filter.*", (ROOT / "Makefile").read_text())[0]
+
+    def shell(command):
+        return subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    shell("git init -q && git add .")  # as committed, without the filter
+    shell(setup)
+    for path in (tmp_path / "notebooks").glob("*.ipynb"):
+        notebook = read(path)
+        notebook.metadata.language_info.version = "3.11"
+        for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+            cell.metadata.execution = {"iopub.execute_input": "now"}
+            cell.execution_count, cell.outputs = 1, [nbformat.v4.new_output("stream", text="a result")]
+        nbformat.write(notebook, path)
+    assert shell("git diff") == ""
+    notebook.cells[0].source += " changed"
+    nbformat.write(notebook, path)
+    assert shell("git diff").count("changed") == 1
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

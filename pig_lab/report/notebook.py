@@ -130,4 +130,6 @@ def verdict(metrics: dict[str, object]) -> Markdown:
         ahead = metrics["rollout_rms_per_step"]
         text += (f" The rms error per axis is {metrics['position_rms']:.3f} px for encoded positions and "
                  f"{ahead[-1]:.2f} px for the rollout {len(ahead)} frames ahead.")  # fmt: skip
-    return Markdown(f"{text} Training took {metrics['train_seconds']:.0f} s on {plain(metrics['device'])}.")
+    tested = metrics["config"]["test_mode"]
+    how = "Tested on" if tested else f"Training took {metrics['train_seconds']:.0f} s on"
+    return Markdown(f"{text} {how} {plain(metrics['device'])}.")

@@ -86,6 +86,7 @@ def render(notebook: Path, page: Path) -> None:
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         raise RunError(f"{notebook} is not a notebook ({error})") from error
     _check_executed(notebook, content.cells)
+    content.cells = _without_training(content.cells)
     retitle(content.cells)
     headings = re.findall(r"^# (.+)$", "\n".join(c.source for c in content.cells if c.cell_type == "markdown"), re.M)
     exporter = HTMLExporter(
@@ -108,6 +109,12 @@ def render(notebook: Path, page: Path) -> None:
     html, _ = exporter.from_notebook_node(content, resources)
     with replacing(page) as temporary:
         temporary.write_text(once(_LINK.sub(_to_page, html)))
+
+
+def _without_training(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Cells without those tagged "training" if none of these shows anything: the run was a test of a checkpoint."""
+    tagged = [cell for cell in cells if "training" in cell.metadata.get("tags", [])]
+    return cells if any(cell.get("outputs") for cell in tagged) else [cell for cell in cells if cell not in tagged]
 
 
 def _to_page(link: re.Match) -> str:
