@@ -16,7 +16,7 @@ import torch
 
 from pig_core.build import build_model
 from pig_core.checkpoint import load_model, load_tensors, save_tensors
-from pig_core.config import Config, make_config
+from pig_core.config import AUTHORS_DEFAULTS, Config, make_config
 from pig_core.model import to_video
 from pig_core.run import Run, choose_folder, claim_folder
 from pig_core.system import CHECKPOINT, UNFINISHED, RunError
@@ -118,6 +118,30 @@ def test_extra_outputs_have_the_authors_arrays(done):
     np.testing.assert_allclose(extra["enc_masks"].sum(-1), 1, atol=1e-5)
     drawn = (extra["transf_masks"] * extra["transf_contents"]).sum(0)  # as the authors' decoder adds them
     assert np.abs(255 * drawn - output[:5, -1]).max() <= 1
+
+
+def test_the_walkthroughs_tables_for_the_authors_users_are_complete(done):
+    """All of their options with their defaults; each file and each array that is named is there."""
+    notebook = Path(__file__).parents[1] / "notebooks" / "walkthrough.ipynb"
+    cells = ["".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"]]
+    found = {}
+    exec(next(cell for cell in cells if "AUTHORS_DEFAULTS" in cell), found)
+    shown = found["options"].set_index("option")
+    assert set(AUTHORS_DEFAULTS) == set(shown.index)
+    assert len(shown) == 24  # with "model", of which there is one
+    assert shown.loc["base_lr", ["theirs", "paper", "improved"]].tolist() == [1e-3, 6e-4, 1e-3]
+    assert shown.loc["alt_vel", "here"] == "True is velocity_type linear"
+    assert all(shown["here"])
+    for line in next(cell for cell in cells if "| theirs | here |" in cell).splitlines()[2:]:
+        theirs, ours, _ = ([*re.findall("`([^`]+)`", part)] for part in line.strip("|").split("|"))
+        same = theirs[0] in LEFT_BEHIND
+        names = ([theirs[0]] if same else []) + [name for name in ours if "." in name]
+        assert LEFT_BEHIND.issuperset(names)
+        if theirs and theirs[0].endswith(".npz"):
+            with np.load(done.folder / theirs[0]) as file:
+                assert set(file.files).issuperset([*theirs[1:], *ours])
+        if theirs and theirs[0] == "log.txt":
+            assert theirs[-1] in (done.folder / "log.txt").read_text()
 
 
 def test_reported_losses_are_those_of_the_videos(done):
