@@ -81,7 +81,7 @@ def test_a_click_on_the_picture_points_and_a_drag_over_it_crops(panel):
 def test_the_object_that_is_pointed_at_is_followed(panel):
     first = panel.measure()
     assert np.abs(first.positions[:, 0] - np.stack([12 + 80 * T, 12 + 100 * T**2], 1)).max() < 1
-    (hint,) = (line for line in first.warnings if line.startswith("something else moves as well"))
+    (hint,) = (note.text for note in first.notes if note.text.startswith("something else moves as well"))
     time, x, y = map(float, hint.partition("at=")[2].split(","))
     assert np.hypot(x - (70 - 45 * time), y - 56) < 3
     panel.law.value, panel.point.value, panel.frame.value = "uniform", True, 2
@@ -92,7 +92,7 @@ def test_the_object_that_is_pointed_at_is_followed(panel):
     assert "uniform" in (panel.options.folder() / "index.html").read_text()
     panel.x.value, panel.y.value, panel.across.value = 79, 63, (0, 60)
     assert panel.measure() is None
-    assert "outside of the picture" in panel.says.value
+    assert "outside of the image" in panel.says.value
 
 
 def test_a_faint_thing_is_followed_beside_one_that_stands_out(tmp_path):

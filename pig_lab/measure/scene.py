@@ -12,6 +12,7 @@ from .video import Clip, Note
 BACKGROUND_FRAMES = 80
 LEAST_NOISE = 1.5 / 255
 REPEATED = 0.03  # of the usual change between frames, that a repeated frame still shows: a codec's noise
+DARK = 20.0  # grey levels, below which an even background says nothing about the light
 DIMMED = 0.05  # change of the light that is corrected
 EDGES, STEEP = 40, 2.0  # pixels of a block of the image, at least so many grey levels a pixel steep
 WIDE = 4  # of the 8 rows and of the 8 columns of blocks, in which edges must agree on the camera's move
@@ -184,6 +185,8 @@ def _light(frames: np.ndarray, still: np.ndarray) -> np.ndarray:
     rows, columns = np.unravel_index(np.argsort(steep, None)[: steep.size // 2 : 7], steep.shape)
     a, found = still[rows, columns].mean(-1), []
     wide = np.ptp(np.percentile(a, [5, 95])) > 20
+    if not wide and np.median(a) < DARK:
+        return np.tile([1.0, 0.0], (len(frames), 1))
     for frame in frames:
         b = frame[rows, columns].mean(-1)
         use, factor, more = (a < 245) & (b < 250), 1.0, 0.0

@@ -215,7 +215,7 @@ def find_mover(scene: Scene, anchors: Anchors | None = None, watch: Watch | None
             best = score, look
     if best is None or best[0] <= 0:
         return None
-    track = follow(scene, best[1], anchors)
+    track = follow(scene, best[1])
     watch(scene.frames, track.look, np.arange(total), track.positions)
     return track
 
@@ -251,11 +251,14 @@ def find_pointed(scene: Scene, anchors: Anchors, watch: Watch | None = None) -> 
 
     What stands out more draws the search away, as an object does from its shadow: it is painted out, in a copy.
     """
-    scene, (t, place) = dataclasses.replace(scene, frames=scene.frames.copy()), next(iter(anchors.items()))
+    scene = dataclasses.replace(scene, frames=scene.frames.copy())
     for _ in range(BESIDE):
         track = find_mover(scene, anchors, watch)
-        if track is None or np.linalg.norm(track.positions[t] - place) < max(track.look.diameter, REACH) / 2:
-            return track
+        if track is None:
+            break
+        near = max(track.look.diameter, REACH) / 2
+        if any(np.linalg.norm(track.positions[t] - place) < near for t, place in anchors.items()):
+            return follow(scene, track.look, anchors) if len(anchors) > 1 else track
         scene.paint_out(track.look, track.positions)
     return None
 

@@ -43,6 +43,11 @@ const dragged = ({ x, y, vx, vy, ax, ay, drag }, times) => {
   return pig.rungeKutta(pull, [x, y], [vx, vy], times, Math.max(median, 1e-6) / 0.15);
 };
 
+const slowed = ({ x, y, vx, vy, ax, ay, drag }, times) => times.map(t => {
+  const along = (from, speed, pull) => from + pull / drag * t - (speed - pull / drag) / drag * Math.expm1(-drag * t);
+  return [along(x, vx, ax), along(y, vy, ay)];
+});
+
 const oscillation = ({ x, y, angle, cos, sin, omega2, damping }, times) => {
   const omega = Math.sqrt(Math.max(omega2 - damping ** 2 / 4, 1e-9));
   return times.map(t => {
@@ -61,5 +66,6 @@ pig.clipLaws = {
   "pig_lab.measure.laws.ConstantAcceleration": straight,
   "pig_lab.measure.laws.Projectile": straight,
   "pig_lab.measure.laws.ConstantAccelerationDrag": dragged,
+  "pig_lab.measure.laws.ConstantAccelerationLinearDrag": slowed,
   "pig_lab.measure.laws.ProjectileDrag": dragged,
 };
