@@ -19,6 +19,8 @@ TINY = {
     "vision_steps": 2,
     "dynamics_steps": 2,
 }
+# What makes such a run one of the stage joint alone, as the paper's.
+JOINT_ONLY = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0}
 
 
 def load(config: Config, split: str, length: int) -> Videos:

@@ -10,7 +10,7 @@ import torch
 
 from pig_core.system import results_folder
 from pig_core.tasks import TASKS
-from pig_lab.report.results import BENCHMARKS, benchmark, found_at, read_table
+from pig_lab.report.results import BENCHMARKS, benchmark, read_table
 from pig_lab.report.tables import share
 from pig_lab.studies import bench, robustness
 from pig_lab.studies.ablations import errors_by_place, summary
@@ -24,13 +24,6 @@ def result(seed=0, recons=0.1, pred=0.2, k=0.01, **others):
         "recons_loss": recons, "pred_loss": pred, "extrap_loss": pred, "error": {"k": k}, "truth": {"k": 4.0},
         "learned": {"k": 4 * (1 + k)}, "variant": "change", **others,
     }  # fmt: skip
-
-
-def test_steps_to_discovery_are_counted_over_all_stages():
-    locality = [{"stage": "locality", "step": step, "spread": 3.0} for step in (0, 59)]
-    decoder = [{"stage": "decoder", "step": step, "recons_loss": loss} for step, loss in ((0, 90.0), (20, 1.4))]
-    assert found_at([*locality, *decoder]) == 60 + 21
-    assert found_at([*locality, decoder[0], {"stage": "decoder", "step": 99, "recons_loss": None}]) is None  # diverged
 
 
 def test_a_variant_is_its_worst_seed_and_what_diverged_is_worst():

@@ -10,23 +10,21 @@ import pytest
 from pig_core.__main__ import main
 from pig_core.baselines import BLACK_BOXES
 from pig_core.build import DECODERS, VELOCITIES, build_model
-from pig_core.config import AUTHORS_DEFAULTS, PARTS, RECIPES, Config, differing, make_config, saved_config, task_of
+from pig_core.config import (
+    AUTHORS_DEFAULTS,
+    AUTHORS_NAMES,
+    PARTS,
+    RECIPES,
+    Config,
+    differing,
+    make_config,
+    saved_config,
+    task_of,
+)
 from pig_core.decoder import PLACEMENTS
 from pig_core.system import ConfigError, fact, fields_of, from_command_line
 from pig_core.tasks import TASKS
 from pig_core.training import OPTIMIZERS
-
-
-def test_defaults_are_the_improved_recipe():
-    assert make_config() == Config()
-    assert make_config().recipe == "improved"
-
-
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_serves_every_task(task, recipe):
-    config = make_config(task, recipe)
-    assert (config.task, config.recipe) == (task, recipe)
 
 
 def test_paper_values_are_the_specifications():
@@ -99,16 +97,16 @@ def test_every_option_states_what_it_shapes():
 
 
 def test_all_23_option_names_of_the_authors_are_accepted():
-    names = {
-        "task": "3bp_color", "epochs": 3, "batch_size": 20, "save_dir": "x", "use_ckpt": False, "ckpt_dir": "",
-        "base_lr": 1e-4, "anneal_lr": False, "optimizer": "sgd", "save_every_n_epochs": 2, "eval_every_n_epochs": 2,
-        "print_interval": 5, "debug": True, "test_mode": False, "recurrent_units": 50, "lstm_layers": 2,
-        "cell_type": "task", "encoder_type": "mlp", "decoder_type": "mlp", "autoencoder_loss": 2.0, "alt_vel": False,
-        "color": False, "datapoints": 100,
-    }  # fmt: skip
-    assert len(names) == 23
-    assert make_config(**names).epochs == 3
-    assert {*names, "model"} == set(AUTHORS_DEFAULTS)
+    line = (
+        "--task=3bp_color --epochs=3 --batch_size=20 --save_dir=x --nouse_ckpt --ckpt_dir= --base_lr=1e-4 "
+        "--noanneal_lr --optimizer=sgd --save_every_n_epochs=2 --eval_every_n_epochs=2 --print_interval=5 --debug "
+        "--notest_mode --recurrent_units=50 --lstm_layers=2 --cell_type=gravity_ode_cell --encoder_type=conv_encoder "
+        "--decoder_type=conv_st_decoder --autoencoder_loss=2 --alt_vel=False --nocolor --datapoints=100"
+    )
+    given = from_command_line(Config, line.split(), "program", "about", AUTHORS_NAMES)
+    assert len(given) == 23
+    assert make_config(**given).epochs == 3
+    assert {*given, "model"} == set(AUTHORS_DEFAULTS)
     assert make_config(recipe="paper", alt_vel=True).velocity_type == "linear"
     assert make_config(color="false", use_ckpt="true") == make_config(color=False, use_ckpt=True)  # from papermill
 
@@ -129,11 +127,6 @@ def test_a_task_is_a_value_that_is_not_looked_up_again():
     assert task_of(dataclasses.replace(config, truth="k=2"), three).truth == {"k": 2.0, "l": 6.0}
     assert TASKS["spring_color"].truth == {"k": 4.0, "l": 6.0}
     assert build_model(config, three).decoder.template().shape[0] == 3
-
-
-def test_options_cannot_be_changed_afterwards():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        make_config().seed = 3
 
 
 def command(*arguments):
@@ -161,13 +154,10 @@ def test_the_command_line_refuses_in_one_sentence(arguments, says, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "color"),
-    [
-        (["--color", "False"], False), (["--color=false"], False), (["--nocolor"], False), (["--color"], True),
-        (["--color", "true"], True), ([], True),
-    ],
-)  # fmt: skip
+    [("--color False", False), ("--color=false", False), ("--nocolor", False), ("--color", True), ("", True)],
+)
 def test_a_flag_may_be_bare_negated_or_have_a_value(arguments, color):
-    given = from_command_line(Config, [*arguments, "--seed=3"], "program", "about")
+    given = from_command_line(Config, [*arguments.split(), "--seed=3"], "program", "about")
     assert make_config(**given) == make_config(color=color, seed=3)
 
 

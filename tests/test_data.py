@@ -56,12 +56,6 @@ def path_of(config):
     return data_path(config, task_of(config), 12)
 
 
-def test_other_truths_get_a_file_of_their_own():
-    names = {path_of(make_config(truth=t)).name for t in ("", "k=2.5", "k=2.5,l=7", "l = 7")}
-    assert len(names) == 4
-    assert "color_spring_vx8_vy8_sl12_r2_k2.5_e7.npz" in names
-
-
 def test_a_data_seed_gives_other_videos_under_another_name(tiny):
     usual, other = tiny(), tiny(data_seed=3)
     assert path_of(other).name == path_of(usual).name.replace(".npz", "_seed3.npz")

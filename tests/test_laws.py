@@ -1,6 +1,5 @@
 """Laws beyond the paper's, written here in a few lines: simulated, fitted, learned and asked like the others."""
 
-import inspect
 import math
 from dataclasses import replace
 
@@ -90,11 +89,6 @@ def scenes_of(task, n=40, frames=10, substeps=5):
     return torch.cat([start[:, None], path], 1), torch.cat([vel[:, None], speeds], 1), actions, physics
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=list(LAWS))
-def test_a_law_is_one_class_of_a_few_lines(law):
-    assert len(inspect.getsource(law).splitlines()) <= 30
-
-
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_law_is_simulated_inside_the_image_and_solves_its_equation(name):
     """Against fifty times finer steps from the same starts with the same actions."""
@@ -149,7 +143,8 @@ def test_the_dynamics_stage_learns_a_law_of_ones_own(name, monkeypatch):
     positions, _, actions, physics = scenes_of(task, n=300)
     seen = physics.pose(positions).float().detach()
     monkeypatch.setattr("pig_core.stages.encode_all", lambda model, color, frames: seen[: len(frames)])
-    config = make_config(task, dynamics_steps=400)
+    monkeypatch.setattr("pig_core.stages.DYNAMICS_BATCH", 48)
+    config = make_config(task, dynamics_steps=150, physics_lr_scale=30.0)
     model = build_model(config, task)
     frames = torch.zeros(300, 10, 32, 32, 3, dtype=torch.uint8)
     stage = dynamics_stage(model, config, frames, None if actions is None else actions.float())
@@ -158,10 +153,8 @@ def test_the_dynamics_stage_learns_a_law_of_ones_own(name, monkeypatch):
         assert value == pytest.approx(task.truth[constant], rel=0.02)
 
 
-def test_a_law_with_velocity_and_action_runs_from_pixels_to_the_report(tiny, data_dir, tmp_path):
-    config = make_config(PUSHED, data_dir=str(data_dir), save_dir=str(tmp_path / "run"), simulate=True, n_train=60,
-                         n_eval=12, locality_steps=2, decoder_steps=2, vision_steps=2, dynamics_steps=2, epochs=1,
-                         batch_size=30)  # fmt: skip
+def test_a_law_with_velocity_and_action_runs_from_pixels_to_the_report(tiny, tmp_path):
+    config = tiny(PUSHED, save_dir=str(tmp_path / "run"), epochs=1, batch_size=30)
     run = Run.start(config, PUSHED)
     run.train()
     metrics = run.evaluate()
@@ -177,29 +170,8 @@ def test_a_law_with_velocity_and_action_runs_from_pixels_to_the_report(tiny, dat
     figures.loss_along_sliders(trained)
 
 
-def test_a_run_does_not_go_on_with_a_law_that_was_changed_meanwhile(data_dir, tmp_path):
-    options = {
-        "data_dir": str(data_dir),
-        "save_dir": str(tmp_path / "run"),
-        "simulate": True,
-        "n_train": 60,
-        "n_eval": 12,
-        "locality_steps": 2,
-        "decoder_steps": 2,
-        "vision_steps": 2,
-        "dynamics_steps": 2,
-    }
-    first = Run.start(make_config(PUSHED, **options), PUSHED)
-    first._pause(first.session, None)
-    changed = replace(PUSHED, law=Slippery)
-    with pytest.raises(RunError, match=r"left by a run on other videos, sl12_.* \(here sl12_"):
-        Run.start(make_config(changed, **options, resume=True), changed)
-    assert Run.start(make_config(PUSHED, **options, resume=True), PUSHED).session.finished == []
-
-
-def test_an_inner_coordinate_runs_from_pixels_to_the_what_if(data_dir, tmp_path):
-    config = make_config(PENDULUM, data_dir=str(data_dir), save_dir=str(tmp_path / "run"), simulate=True, n_train=60,
-                         n_eval=12, locality_steps=2, decoder_steps=2, vision_steps=2, dynamics_steps=2)  # fmt: skip
+def test_an_inner_coordinate_runs_from_pixels_to_the_what_if(tiny, tmp_path):
+    config = tiny(PENDULUM, save_dir=str(tmp_path / "run"))
     run = Run.start(config, PENDULUM)
     run.train()
     assert run.evaluate()["learned"].keys() == {"w"}
@@ -264,9 +236,11 @@ def test_a_law_written_in_a_notebook_and_changed_there_gets_videos_of_its_own():
     from IPython.core.interactiveshell import InteractiveShell
 
     shell = InteractiveShell()
-    setup = "from dataclasses import replace\nfrom pig_core import *\nfrom pig_core.physics import Spring\n" \
-            "from pig_core.data import data_path"  # fmt: skip
-    cell = """class Own(Spring):
+    cell = """from dataclasses import replace
+from pig_core import *
+from pig_core.physics import Spring
+from pig_core.data import data_path
+class Own(Spring):
     reversible = False
     def acceleration(self, pos, vel, action=None):
         return super().acceleration(pos, vel) - {} * vel
@@ -274,8 +248,7 @@ task = replace(TASKS["spring_color"], name="own", law=Own)
 path = data_path(make_config(task), task, 12)"""
     paths = []
     for friction in ("0.1", "0.2", "vel.norm(dim=-1, keepdim=True)", "0.1"):
-        for source in (setup, cell.format(friction)):
-            shell.run_cell(source).raise_error()
+        shell.run_cell(cell.format(friction)).raise_error()
         paths.append(shell.user_ns["path"])
     assert paths[0] == paths[3]
     assert len(set(paths)) == 3

@@ -8,11 +8,12 @@ import torch
 
 from pig_core.build import build_model
 from pig_core.config import make_config
-from pig_core.model import image_loss, video_losses
+from pig_core.model import video_losses
 from pig_core.stages import STAGES, joint_stage
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
 from pig_lab.studies.bench import PlainPAIG
+from pig_lab.studies.studies import STUDIES
 
 from .authors import authors_model, reference
 
@@ -85,7 +86,7 @@ def test_paper_training_steps_are_the_authors(task, monkeypatch):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=bound, err_msg=name)
 
 
-@pytest.mark.parametrize("task", BOUNDS)
+@pytest.mark.parametrize("task", ["spring_color", "mnist_spring_color"])
 def test_bfloat16_convolutions_change_little(task):
     """Without the prediction: where objects nearly touch, a spring turns a small difference into another direction."""
     vectors = reference(task)
@@ -98,10 +99,18 @@ def test_bfloat16_convolutions_change_little(task):
     assert losses["recons_loss"].item() == pytest.approx(float(vectors["fwd/recons_loss"]), rel=1e-5)
 
 
-@pytest.mark.parametrize(("task", "recipe"), [(t, "improved") for t in TASKS] + [("mnist_spring_color", "paper")])
-def test_no_tensor_of_a_training_step_is_made_on_another_device(task, recipe):
+# Improved with one value of the paper.
+CHANGES = [("spring_color", "improved", change) for change in STUDIES["without"].variants.values()]
+
+
+@pytest.mark.parametrize(
+    ("task", "recipe", "options"),
+    [*((task, "improved", {}) for task in TASKS), ("mnist_spring_color", "paper", {}), *CHANGES],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else value,
+)
+def test_no_tensor_of_a_training_step_is_made_on_another_device(task, recipe, options):
     """The GPU path without a GPU: torch's meta device refuses to compute with tensors of the CPU."""
-    config = make_config(task, recipe, batch_size=2, epochs=1, datapoints=4)
+    config = make_config(task, recipe, batch_size=2, epochs=1, datapoints=4, **options)
     model = build_model(config).to("meta")
     size, steps = TASKS[task].image_size, TASKS[task].seen_steps
     frames = torch.zeros(4, steps, size, size, 3, dtype=torch.uint8, device="meta")
@@ -138,38 +147,7 @@ def test_the_prediction_depends_on_the_input_frames_only(velocity, tiny):
     assert not torch.allclose(ours.recons[:, -1], theirs.recons[:, -1])
 
 
-def test_losses_compare_each_frame_with_its_own_truth():
-    video = torch.rand(2, 12, 3, 32, 32)
-
-    class Perfect:
-        recons, prediction = video[:, :10], video[:, 4:]
-
-    assert all(v.item() == 0 for v in video_losses(Perfect, video, 4, 6).values())
-    assert image_loss(video + 0.5, video).item() == pytest.approx(0.25 * 3 * 32 * 32, rel=1e-5)
-
-
-@pytest.mark.parametrize("physics", ["spring_color", "bouncing_balls", "3bp_color"])
-def test_fitted_velocities_are_exact_on_exact_positions(physics, tiny, generator):
-    """Positions made by the model's own physics: the fit must return the state they were made from."""
-    model = build_model(tiny(physics))
-    k = model.decoder.template().shape[0]
-    angle = torch.arange(k) * 2 * torch.pi / k
-    start = 16 + 8 * torch.stack([angle.cos(), angle.sin()], -1) + torch.rand(16, k, 2, generator=generator)
-    speed = 4 * torch.randn(16, k, 2, generator=generator)
-    with torch.no_grad():
-        path, velocities = model.physics.rollout(start, speed, model.input_steps)
-        pos, vel = model.velocity(path, model.physics)
-    torch.testing.assert_close(pos, path[:, -1], atol=1e-2, rtol=0)
-    assert (vel - velocities[:, -1]).abs().median() < 1e-2
-
-
-def test_the_seed_fixes_the_weights(tiny):
-    first, again, other = (build_model(tiny(seed=s)).state_dict() for s in (3, 3, 4))
-    assert all(torch.equal(first[n], again[n]) for n in first)
-    assert not torch.equal(first["encoder.unet.head.weight"], other["encoder.unet.head.weight"])
-
-
-@pytest.mark.parametrize("task", ["spring_color", "mnist_spring_color", "3bp_color"])
+@pytest.mark.parametrize("task", ["spring_color", "3bp_color"])
 def test_the_plainest_implementation_gives_the_same_losses_and_gradients(task, generator):
     model = build_model(make_config(task, "paper")).double()  # float32 would hide small differences in noise
     with torch.no_grad():  # templates that differ from one another and reach their borders

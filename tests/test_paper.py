@@ -88,27 +88,6 @@ def test_an_object_off_the_middle_of_its_template_is_found(decoder, coordinates,
         assert torch.allclose(mass_moments(drawn, torch.arange(SIZE) + 0.5)[0], torch.tensor(SIZE / 2), atol=0.02)
 
 
-@torch.no_grad()
-def test_an_object_that_is_not_drawn_counts_as_in_the_middle(decoder):
-    before = paper.origins(decoder, 2)
-    decoder.template.out.bias[: (SIZE // 2) ** 2] = -30.0  # the first object is nowhere to be seen
-    after = paper.origins(decoder, 2)
-    assert torch.allclose(after[0], torch.zeros(2), atol=0.02)
-    assert torch.allclose(after[1], before[1], atol=0.02)
-
-
-@torch.no_grad()
-def test_unequal_reference_points_spoil_the_constants_and_equal_ones_do_not():
-    """A shift that both discs share is no change of their distance; one of a single disc is."""
-    positions = torch.from_numpy(simulate(SPRING, 20, SPRING.seen_steps, np.random.default_rng(5)).positions)
-    shared, single = torch.tensor([[1.9, -0.6], [1.9, -0.6]]), torch.tensor([[0.0, 0.0], [0.0, 5.1]])
-    same, wrong = (paper.fit(positions + shift, SPRING, 5) for shift in (shared, single))
-    assert {name: each.value for name, each in same.items()} == pytest.approx(SPRING.truth, rel=3e-3)
-    assert max(abs(each.value / SPRING.truth[name] - 1) for name, each in wrong.items()) > 0.03
-    assert wrong["k"].bootstrap > 20 * same["k"].bootstrap
-    assert paper.apart(pd.Series({"position_offset": [[0.0, 0.0], [3.0, 4.0]]})) == 5
-
-
 def test_a_run_that_finds_but_does_not_predict_is_explained_by_its_reference_points(tiny, decoder, monkeypatch):
     model = build_model(tiny("spring_color", recipe="paper"))
     model.decoder.load_state_dict(decoder.state_dict())

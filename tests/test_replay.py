@@ -6,7 +6,7 @@ import pytest
 from pig_core.system import RunError, replays_folder
 from pig_core.tasks import TASKS
 from pig_lab.replay import Replay, moments_of
-from pig_lab.report.panels import before_and_after, committed_replay, replay_player
+from pig_lab.report.panels import committed_replay, replay_player
 
 from .browser import browser_tab, needs_chromium
 
@@ -48,14 +48,6 @@ def test_a_damaged_or_missing_replay_is_refused_in_a_sentence(tmp_path):
         committed_replay("pendulum")
     empty = Replay(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8), {})
     assert "no recorded moments" in replay_player(empty, {}).data
-
-
-def test_before_and_after_are_two_rows_with_a_text_for_every_picture():
-    shown = before_and_after(committed_replay("spring_color"), 3).data
-    assert shown.count("<tr>") == 3
-    assert shown.count("<img alt=") == 2 * 6
-    assert "before training" not in shown
-    assert "k 3.99" in shown
 
 
 @needs_chromium

@@ -20,15 +20,13 @@ from pig_core.system import CHECKPOINT, UNFINISHED, RunError
 from pig_core.training import Session
 from pig_lab.replay import PICTURES, Replay
 
-from .conftest import TINY
+from .conftest import JOINT_ONLY, TINY
 
-JOINT_ONLY = {"locality_steps": 0, "decoder_steps": 0, "vision_steps": 0, "dynamics_steps": 0}
 OPTIONS = {
-    "sgd": {"recipe": "paper", "optimizer": "sgd", "epochs": 5, "batch_size": 20, "save_every_n_epochs": 2,
-            **JOINT_ONLY},
-    "paper": {"epochs": 5, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100, **JOINT_ONLY},
+    "sgd": {"recipe": "paper", "optimizer": "sgd", "epochs": 5, "batch_size": 20, "save_every_n_epochs": 2},
+    "paper": {"epochs": 5, "batch_size": 20, "save_every_n_epochs": 2, "eval_every_n_epochs": 100},
     "improved": {"locality_steps": 3, "decoder_steps": 3, "vision_steps": 3, "dynamics_steps": 30, "epochs": 1},
-}  # fmt: skip
+}
 
 
 # python -m pig_core, with the moments of the training kept.
@@ -36,7 +34,8 @@ WATCHED = "import sys; from pig_core.run import main; from pig_lab.replay import
 
 
 def options_of(recipe, data_dir, folder, *more):
-    options = {**TINY, "recipe": recipe, **OPTIONS[recipe], "data_dir": data_dir, "save_dir": folder}
+    stages = {} if recipe == "improved" else JOINT_ONLY
+    options = {**TINY, **stages, "recipe": recipe, **OPTIONS[recipe], "data_dir": data_dir, "save_dir": folder}
     return [*(f"--{name}={value}" for name, value in options.items()), *more]
 
 

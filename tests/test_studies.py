@@ -47,12 +47,6 @@ def test_a_new_option_asks_for_no_new_training(monkeypatch):
     assert missing("without", list(STUDIES["without"].runs())) == []
 
 
-def test_seeds_of_a_study_may_have_videos_of_their_own():
-    videos = {(key["task"], key["seed"]): options["data_seed"] for key, options in STUDIES["videos"].runs()}
-    assert videos["3bp_color", 4] == 5
-    assert set(videos.values()) == {1, 2, 3, 4, 5}  # 0 is the set that all other runs share
-
-
 @pytest.mark.parametrize("name", TABLES)
 def test_committed_rows_say_where_they_come_from(name):
     runs = load_results(name)
@@ -62,12 +56,6 @@ def test_committed_rows_say_where_they_come_from(name):
     curves = load_curves(name)
     assert set(curves[list(KEYS)].itertuples(index=False)) == set(runs[list(KEYS)].itertuples(index=False))
     assert curves.groupby(list(KEYS))["step"].size().max() <= results.CURVE_POINTS
-
-
-def test_old_rows_are_read_without_the_options_that_are_gone():
-    recorded = load_results("full").set_index("variant")["config"]["outside_loss"]
-    assert recorded["outside_loss"] == 1.0
-    assert "outside_loss" not in fields_of(type(make_config()))
 
 
 @pytest.fixture

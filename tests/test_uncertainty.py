@@ -53,11 +53,6 @@ def test_more_videos_give_narrower_bars():
     assert few["k"].bootstrap / many["k"].bootstrap == pytest.approx(3, rel=0.6)
 
 
-def test_the_order_in_which_values_are_handed_in_does_not_matter():
-    task, positions = TASKS["spring_color"], noisy_positions("spring_color", 0)
-    assert estimate(positions, task, {"l": 6.5, "k": 3.5}) == estimate(positions, task, {"k": 3.5, "l": 6.5})
-
-
 def test_a_published_model_measures_within_its_bars_and_the_bias_of_its_substeps():
     found = open_task("spring_color", 40).estimates()
     assert found["l"].value == pytest.approx(6, rel=2e-3)
