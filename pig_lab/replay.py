@@ -94,7 +94,8 @@ class Replay:
         except FileNotFoundError:
             raise RunError(f"there is no replay {path}: a run that is watched (as in train.ipynb) makes it") from None
         except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise RunError(f"{path} is damaged or not the replay of a training ({error})") from error
+            why = "it is no npz file" if "pickle" in str(error) else error  # not NumPy's advice to load it unsafely
+            raise RunError(f"{path} is damaged or not the replay of a training ({why})") from error
 
 
 @cache  # asked after every step

@@ -41,9 +41,11 @@ def test_the_committed_replays_show_masks_that_separate_and_constants_that_climb
 def test_a_damaged_or_missing_replay_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(RunError, match=r"there is no replay .*: a run that is watched"):
         Replay.load(tmp_path / "replay.npz")
-    (tmp_path / "replay.npz").write_bytes(b"PK no zip file")
-    with pytest.raises(RunError, match="is damaged or not the replay of a training"):
-        Replay.load(tmp_path / "replay.npz")
+    for content in (b"PK no zip file", b"text", b""):
+        (tmp_path / "replay.npz").write_bytes(content)
+        with pytest.raises(RunError, match="is damaged or not the replay of a training") as refused:
+            Replay.load(tmp_path / "replay.npz")
+        assert "unsafely" not in str(refused.value)
     with pytest.raises(RunError, match=r"there is no replay .*pendulum-improved-s0.npz"):
         committed_replay("pendulum")
     empty = Replay(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8), {})

@@ -137,7 +137,8 @@ def load_images(prefix: str, folder: Path | None = None) -> dict[str, np.ndarray
         with np.load(path, allow_pickle=False) as file:
             return {name.removeprefix(f"{prefix}/"): file[name] for name in file.files if name.startswith(f"{prefix}/")}
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"{path} is damaged or holds no images ({error})") from error
+        why = "it is no npz file" if "pickle" in str(error) else error
+        raise RunError(f"{path} is damaged or holds no images ({why})") from error
 
 
 def table_path(study: str, folder: Path | None = None) -> Path:
