@@ -23,6 +23,7 @@ MOVERS = 3  # things that are followed at most to find one object, if the first 
 LEAST_FRAMES = 5
 LEAST_GAIN = 20.0  # of the BIC over that of a random walk, for a law to have explained anything
 SMALL = 4.0  # pixels of the working size across, below which a clip is read again from nearer
+LIGHT = 0.7  # darkness, below which a thing is no shadow
 CLEAR, DISTINCT = 0.03, 0.3  # differences of darkness from which on one of two is the shadow
 
 
@@ -139,7 +140,7 @@ def measure(options: Options, watch: Watch | None = None) -> Measurement:
     if missed:
         raise MeasureError("; ".join([str(first), *_told(clip)]), clip, first.tracks)  # what is odd may say why
     chosen, shadow = first
-    another = glimpse(scene) if not options.at and shadow is None else None  # what was measured is painted out
+    another = glimpse(scene)[0] if not options.at and shadow is None else None  # what was measured is painted out
     return _measured(options, clip, chosen, began, scene, shadow, another, cut)
 
 
@@ -253,10 +254,13 @@ def choose(
     # Of several places each points to an object of its own, or all to the one.
     anchors = [{t: place} for t, place in places] if count > 1 else [dict(places)] if places else []
     while len(tracks) < (MOVERS if count == 1 and not anchors else count):
-        if tracks and count == 1 and found[0].clear and not _twin(scene, found[0], clip):
-            break
+        twin = None
+        if tracks and count == 1 and found[0].clear:
+            twin = _twin(scene, found[0], clip) if found[0].darkness > LIGHT else None
+            if twin is None:
+                break
         pointed = anchors[len(tracks)] if len(tracks) < len(anchors) else None
-        track = find_pointed(scene, pointed, watch) if pointed else find_mover(scene, watch=watch)
+        track = find_pointed(scene, pointed, watch) if pointed else find_mover(scene, None, watch, twin)
         if track is None:
             break
         across = track.look.diameter * clip.scale.mean()
@@ -281,13 +285,13 @@ def choose(
     return _best(found)
 
 
-def _twin(scene: Scene, one: Candidate, clip: Clip) -> bool:
-    """Whether something else moves as the first candidate does, at a glimpse."""
-    other = glimpse(scene)
+def _twin(scene: Scene, one: Candidate, clip: Clip) -> list | None:
+    """The window of something else that moves as the first candidate does, at a glimpse; None if there is none."""
+    other, judged = glimpse(scene)
     if other is None or other.score < 0.1 * one.tracks[0].score:
-        return False
+        return None
     both = other.seen & one.fit.used
-    return doubts.same_motion(clip.to_file(other.positions)[:, None], one.positions, both)
+    return judged if doubts.same_motion(clip.to_file(other.positions)[:, None], one.positions, both) else None
 
 
 def _wanted(name: str, law: type[ClipLaw], options: Options) -> bool:

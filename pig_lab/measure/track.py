@@ -181,20 +181,24 @@ class Track:
     quarters: np.ndarray
 
 
+Judged = list[tuple[float, tuple[int, int, int, int]]]  # how much a window (frame, x, y, half) moves like an object
 Anchors = Mapping[int, np.ndarray]  # where somebody says that an object is: frame -> (2,) working pixels
 
 
-def find_mover(scene: Scene, anchors: Anchors | None = None, watch: Watch | None = None) -> Track | None:
+def find_mover(
+    scene: Scene, anchors: Anchors | None = None, watch: Watch | None = None, judged: Judged | None = None
+) -> Track | None:
     """The thing that moves most like an object, through all frames; None if nothing does.
 
     Args:
         anchors: places where the object is; None: it may be wherever something moves.
         watch: is shown every look that is tried, and where.
+        judged: windows that were judged already.
     """
     total = len(scene.frames)
     cap = int(LARGEST * max(scene.sides))
-    first = starts(scene) if anchors is None else _windows(scene, anchors)
-    judged = _judged(scene, first)
+    if judged is None:
+        judged = _judged(scene, starts(scene) if anchors is None else _windows(scene, anchors))
     if not judged:
         return None
     some = _blocks(total, LEARNED)
@@ -220,7 +224,7 @@ def find_mover(scene: Scene, anchors: Anchors | None = None, watch: Watch | None
     return track
 
 
-def _judged(scene: Scene, first: list[tuple[int, int, int, int]]) -> list[tuple[float, tuple[int, int, int, int]]]:
+def _judged(scene: Scene, first: list[tuple[int, int, int, int]]) -> Judged:
     """Windows with how much what they show moves like an object, the best first; some frames are enough for that."""
     few = _blocks(len(scene.frames), JUDGED)
     quick = Searches(scene, few, int(LARGEST * max(scene.sides)))
@@ -234,10 +238,10 @@ def _judged(scene: Scene, first: list[tuple[int, int, int, int]]) -> list[tuple[
     return sorted(judged, key=lambda pair: -pair[0])
 
 
-def glimpse(scene: Scene) -> Track | None:
-    """What moves, as it looks in one frame, nothing learned: enough to know that there is something; None: nothing."""
-    judged = _judged(scene, starts(scene, times=4, most=2))
-    return follow(scene, look_at(scene, judged[0][1])) if judged and judged[0][0] > 0 else None
+def glimpse(scene: Scene) -> tuple[Track | None, Judged]:
+    """Something that moves, as it looks in one frame, nothing learned, and the window it is in; None: nothing moves."""
+    judged = _judged(scene, starts(scene, times=4, most=2))[:1]
+    return (follow(scene, look_at(scene, judged[0][1])) if judged and judged[0][0] > 0 else None), judged
 
 
 def _windows(scene: Scene, anchors: Anchors) -> list[tuple[int, int, int, int]]:

@@ -293,8 +293,16 @@ def errors_by_kind(clips: Sequence[Row]) -> pd.DataFrame:
     return constants.groupby(["kind", "constant"], sort=False)[list(constants)].apply(row).reset_index()
 
 
+def silently_wrong(clip: Row) -> bool:
+    """Whether a clip counts as measured although its law, or a constant by more than its bar and 2 %, is wrong."""
+    if "failed" in clip or clip.get("verdict") != "measured":
+        return False
+    off = [abs(v["value"] / v["true"] - 1) for v in clip["parameters"].values() if v["true"] and not v["covered"]]
+    return clip["true_law"] not in (None, clip["law"]) or max(off, default=0.0) > 0.02
+
+
 def counts(clips: Sequence[Row]) -> dict[str, object]:
-    """Right laws, objects (not shadows), close tracks and covering bars of one run over rendered clips."""
+    """Right laws, objects (not shadows), close tracks, covering bars and verdicts of one run over rendered clips."""
     able = [clip for clip in clips if "failed" not in clip]
     constants = constants_of(clips)
     whole = [all(value["covered"] for value in clip["parameters"].values()) for clip in able]
@@ -306,6 +314,8 @@ def counts(clips: Sequence[Row]) -> dict[str, object]:
         "all bars cover": sum(whole),
         "bars": len(constants),
         "bars that cover": int(constants["covered"].sum()),
+        "doubtful": sum(clip.get("verdict") == "doubtful" for clip in able),
+        "silently wrong": sum(map(silently_wrong, able)),
     }
 
 
