@@ -1,9 +1,11 @@
 """One program: ``pig <verb>``, also ``python -m pig_core <verb>``; without a verb it trains."""
 
 import importlib
+import signal
 import sys
+import threading
 
-from .system import ConfigError, in_one_sentence, nearest
+from .system import ConfigError, PigError, nearest
 
 # Verb -> module whose ``main(arguments)`` does it, and what it does. A module is loaded when its verb is asked for:
 # training needs nothing of pig_lab.
@@ -34,8 +36,18 @@ def run(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status: 0, or 2 after one sentence on what was wrong."""
-    return in_one_sentence(run, sys.argv[1:] if arguments is None else arguments)
+    """The exit status: 0, 2 after one sentence on what was wrong, 130 if stopped."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *about: sys.exit(143))  # killed: files that are half written are removed
+    try:
+        run(sys.argv[1:] if arguments is None else arguments)
+    except (PigError, OSError, MemoryError) as error:  # a full disk says in one sentence, too, what is wrong
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; an interrupted training continues with --resume True", file=sys.stderr)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":

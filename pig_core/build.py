@@ -1,17 +1,18 @@
 """Options to a new model: the only place where a name becomes a class, and the initial weights."""
 
+import importlib
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .baselines import BLACK_BOXES, DifferenceVelocity, LinearVelocity, VideoLSTM
 from .config import Config, task_of
 from .corrections import StartPrior, refine
 from .decoder import Decoder, MLPDecoder, TemplateDecoder, TurningDecoder
 from .encoder import CenterOfMass, Encoder, MaskedMLP, UNet
 from .model import PAIG
-from .state import FittedVelocity, MLPVelocity, Velocity
+from .state import FittedVelocity, LinearVelocity, MLPVelocity, Velocity
 from .tasks import LARGE_IMAGE, Task
 
 DECODERS: dict[str, type[Decoder]] = {
@@ -22,7 +23,6 @@ DECODERS: dict[str, type[Decoder]] = {
 VELOCITIES: dict[str, type[Velocity]] = {
     "fit": FittedVelocity,
     "mlp": MLPVelocity,
-    "difference_mlp": DifferenceVelocity,
     "linear": LinearVelocity,
 }
 # Pixels around each position where a refinement starts in large images: detailed objects, such as digits, also fit
@@ -38,8 +38,8 @@ def build_model(config: Config, task: Task | None = None, background: Tensor | N
         background: (C, S, S) in [0, 1] where the decoder's background starts; None: keep the random initialisation.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    make = _video_lstm if config.cell_type == "video_lstm" else _paig
-    model = make(config, task_of(config, task))
+    task = task_of(config, task)
+    model = _baseline("VideoLSTM")(config, task) if config.cell_type == "video_lstm" else _paig(config, task)
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)
@@ -50,8 +50,9 @@ def build_model(config: Config, task: Task | None = None, background: Tensor | N
                     nn.init.xavier_uniform_(parameter, generator=generator)
                 else:
                     nn.init.zeros_(parameter)
-    if isinstance(velocity := getattr(model, "velocity", None), DifferenceVelocity):
-        nn.init.zeros_(velocity.mlp[-1].weight)  # the first estimate is the plain difference
+    for module in model.modules():
+        if getattr(module, "starts_plain", False):
+            nn.init.zeros_(module.mlp[-1].weight)
     if background is not None and isinstance(model, PAIG):
         layer = model.decoder.background_logits.out
         with torch.no_grad():
@@ -71,12 +72,15 @@ def _paig(config: Config, task: Task) -> PAIG:
     if config.cell_type == "task":
         physics = task.physics(config.substeps)
     else:
-        physics = BLACK_BOXES[config.cell_type](k, config.recurrent_units, config.lstm_layers, size, task.dt)
+        physics = _baseline("BLACK_BOXES")[config.cell_type](
+            k, config.recurrent_units, config.lstm_layers, size, task.dt
+        )
+    velocity = VELOCITIES.get(config.velocity_type) or _baseline("DifferenceVelocity")
     search = SEARCH if large else 0.0
     return PAIG(
         Encoder(unet, localiser, config.logit_gain, config.mask_background),
         DECODERS[config.decoder_type](k, channels, size, config.coordinates, config.window_edge),
-        VELOCITIES[config.velocity_type](task.input_steps, k, task.dt, physics.dimensions),
+        velocity(task.input_steps, k, task.dt, physics.dimensions),
         StartPrior(task.input_steps, k, physics.dimensions) if config.start_prior else None,
         physics,
         task.input_steps,
@@ -85,6 +89,6 @@ def _paig(config: Config, task: Task) -> PAIG:
     )
 
 
-def _video_lstm(config: Config, task: Task) -> VideoLSTM:
-    units, layers = config.recurrent_units, config.lstm_layers
-    return VideoLSTM(3 if config.color else 1, task.image_size, task.input_steps, task.pred_steps, units, layers)
+def _baseline(name: str) -> Any:
+    """A name of the baselines, which no recipe needs: the module is loaded when an option asks for it."""
+    return getattr(importlib.import_module("pig_lab.baselines"), name)

@@ -98,6 +98,17 @@ class MLPVelocity(Velocity):
         return positions[:, -1], self.mlp(positions.transpose(1, 2).flatten(2))
 
 
+class LinearVelocity(Velocity):
+    """The authors' option ``alt_vel``: one linear layer on the L-1 differences of an object's positions."""
+
+    def __init__(self, input_steps: int, n_objects: int, dt: float, dimensions: int = 2):
+        super().__init__(input_steps, n_objects, dt)
+        self.linear = nn.Linear(dimensions * (input_steps - 1), dimensions)
+
+    def forward(self, positions: Tensor, physics: Dynamics, actions: Tensor | None = None) -> State:
+        return positions[:, -1], self.linear(positions.diff(dim=1).transpose(1, 2).flatten(2))
+
+
 class FittedVelocity(Velocity):
     """The state whose rollout through the physics fits all L positions best.
 

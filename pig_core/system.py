@@ -11,13 +11,11 @@ import json
 import math
 import os
 import platform
-import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -53,21 +51,6 @@ class DataError(PigError):
 
 class RunError(PigError):
     """A run cannot start or its results cannot be written or read."""
-
-
-def in_one_sentence(main: Callable[..., None], *arguments: object) -> int:
-    """Call a program; returns its exit status: 0, 2 after one sentence on what was wrong, 130 if stopped."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *about: sys.exit(143))  # killed: files that are half written are removed
-    try:
-        main(*arguments)
-    except (PigError, OSError, MemoryError) as error:  # a full disk says in one sentence, too, what is wrong
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; an interrupted training continues with --resume True", file=sys.stderr)
-        return 130
-    return 0
 
 
 # Options: a class decorated with `options`. Pydantic checks types, limits and choices, a refusal is one sentence, and
@@ -331,7 +314,12 @@ def provenance() -> dict[str, object]:
         device = f"cuda: {torch.cuda.get_device_name()}"
     else:
         device = f"cpu: {_processor()}, {torch.get_num_threads()} threads"
-    return {"device": device, "versions": _versions() | {"torch": torch.__version__}}
+    try:
+        own = version("pig-core")
+    except PackageNotFoundError:
+        own = "not installed"
+    versions = {"pig_core": own, "python": platform.python_version(), "system": sys.platform}
+    return {"device": device, "versions": versions | {"torch": torch.__version__}}
 
 
 def _processor() -> str:
@@ -342,28 +330,21 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _versions() -> dict[str, str]:
-    try:
-        own = version("pig-core")
-    except PackageNotFoundError:
-        own = "not installed"
-    return {"pig_core": own, "python": platform.python_version(), "system": sys.platform}
-
-
 def commit() -> str:
     """The checkout's commit, with "+changes" if the code differs from it; "unknown" without git."""
-    root = project_root()
+
+    def git(*arguments: str) -> subprocess.CompletedProcess:
+        command = ["git", "-C", project_root(), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10)
+
     try:
-        head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        dirty = subprocess.run(
-            ["git", "-C", root, "status", "--porcelain", "--untracked-files=no", "pig_core", "notebooks"],
-            capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
+        head = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "pig_core", "pig_lab", "notebooks")
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     if head.returncode:
         return "unknown"
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+    return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
 # Progress of a loop: one live bar where a person watches, a line every N steps where a log is kept.

@@ -6,7 +6,6 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from pig_core.baselines import BLACK_BOXES
 from pig_core.build import build_model
 from pig_core.config import make_config
 from pig_core.data import example_videos
@@ -16,6 +15,7 @@ from pig_core.run import Run
 from pig_core.stages import joint_stage
 from pig_core.tasks import TASKS
 from pig_core.training import Session, run_stage
+from pig_lab.baselines import BLACK_BOXES
 from pig_lab.report.figures import curves
 from pig_lab.report.notebook import constants_table
 from pig_lab.report.results import COLUMNS, as_row, summary_table

@@ -8,7 +8,6 @@ from typing import get_args
 import pytest
 
 from pig_core.__main__ import main
-from pig_core.baselines import BLACK_BOXES
 from pig_core.build import DECODERS, VELOCITIES, build_model
 from pig_core.config import (
     AUTHORS_DEFAULTS,
@@ -25,6 +24,7 @@ from pig_core.decoder import PLACEMENTS
 from pig_core.system import ConfigError, fact, fields_of, from_command_line
 from pig_core.tasks import TASKS
 from pig_core.training import OPTIMIZERS
+from pig_lab.baselines import BLACK_BOXES
 
 
 def test_paper_values_are_the_specifications():
@@ -80,7 +80,7 @@ def test_choices_are_the_names_of_what_there_is_to_choose():
         "recipe": RECIPES,
         "decoder_type": DECODERS,
         "coordinates": PLACEMENTS,
-        "velocity_type": VELOCITIES,
+        "velocity_type": {"difference_mlp", *VELOCITIES},
         "cell_type": {"task", "video_lstm", *BLACK_BOXES},
         "optimizer": OPTIMIZERS,
     }

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pig_core.baselines import InteractionNetwork
 from pig_core.model import PAIG, to_video
 from pig_core.physics import Dynamics
 from pig_core.state import State
@@ -33,6 +32,7 @@ from pig_core.system import (
     write_json,
 )
 
+from ..baselines import InteractionNetwork
 from .episodes import WAIT, Episodes, Pixels, TrueState, play
 from .law import MAX_TORQUE, PENDULUM, TRUE_GRAVITY, Pendulum, Pendulums, gymnasium
 from .learn import HELD_OUT, film, learn

@@ -1,23 +1,17 @@
-"""Velocity estimators beside the paper's and ours: the authors' option ``alt_vel``, and differences with an MLP."""
+"""Baselines that a run can have in place of a part of the model; :mod:`pig_core.build` loads them when asked for one.
+
+A velocity estimator without physics, black boxes in place of the physics, and one in place of the whole model.
+"""
 
 import torch
 from torch import Tensor, nn
 
-from .decoder import Appearance
-from .model import Output
-from .physics import Dynamics
-from .state import State, Velocity, tanh_mlp
-
-
-class LinearVelocity(Velocity):
-    """The authors' option ``alt_vel``: one linear layer on the L-1 differences of an object's positions."""
-
-    def __init__(self, input_steps: int, n_objects: int, dt: float, dimensions: int = 2):
-        super().__init__(input_steps, n_objects, dt)
-        self.linear = nn.Linear(dimensions * (input_steps - 1), dimensions)
-
-    def forward(self, positions: Tensor, physics: Dynamics, actions: Tensor | None = None) -> State:
-        return positions[:, -1], self.linear(positions.diff(dim=1).transpose(1, 2).flatten(2))
+from pig_core.config import Config
+from pig_core.decoder import Appearance
+from pig_core.model import Output
+from pig_core.physics import Dynamics
+from pig_core.state import State, Velocity, tanh_mlp
+from pig_core.tasks import Task
 
 
 class DifferenceVelocity(Velocity):
@@ -27,6 +21,7 @@ class DifferenceVelocity(Velocity):
     """
 
     scale = 8.0  # pixels; typical size of a displacement
+    starts_plain = True  # the first estimate is the plain difference
 
     def __init__(self, input_steps: int, n_objects: int, dt: float, dimensions: int = 2):
         super().__init__(input_steps, n_objects, dt)
@@ -117,9 +112,8 @@ class InteractionNetwork(BlackBox):
 
 
 def _relu_mlp(inputs: int, units: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, outputs)
-    )  # fmt: skip
+    hidden = nn.Linear(inputs, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU()
+    return nn.Sequential(*hidden, nn.Linear(units, outputs))
 
 
 BLACK_BOXES: dict[str, type[BlackBox]] = {"lstm": LSTMDynamics, "interaction": InteractionNetwork}
@@ -127,7 +121,7 @@ BLACK_BOXES: dict[str, type[BlackBox]] = {"lstm": LSTMDynamics, "interaction": I
 
 # A baseline that knows neither objects nor physics: frames, an LSTM, frames (after Srivastava et al., 2015).
 #
-# It has the face of :class:`pig_core.model.PAIG`, so that training and evaluation are the same: a model of no objects.
+# It has the methods of :class:`pig_core.model.PAIG`, a model of no objects: training and evaluation are the same.
 
 CODE = 256  # numbers that describe one frame
 
@@ -153,32 +147,24 @@ class LatentDynamics(Dynamics):
 
 
 class VideoLSTM(nn.Module):
-    """Convolutional encoder, LSTM on the codes, convolutional decoder.
-
-    Args:
-        size: side of the image, pixels.
-        input_steps, pred_steps: L and P.
-        units, layers: width and depth of the LSTM.
-    """
+    """Convolutional encoder, LSTM on the codes, convolutional decoder."""
 
     prior = None
 
-    def __init__(self, channels: int, size: int, input_steps: int, pred_steps: int, units: int, layers: int):
+    def __init__(self, config: Config, task: Task):
         super().__init__()
-        self.input_steps, self.pred_steps = input_steps, pred_steps
+        self.input_steps, self.pred_steps = task.input_steps, task.pred_steps
+        channels, size = 3 if config.color else 1, task.image_size
         small = size // 4
-        self.encoder = nn.Sequential(
-            nn.Conv2d(channels, 32, 3, 2, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(64 * small**2, CODE),
-        ).to(memory_format=torch.channels_last)  # fmt: skip
-        self.physics = LatentDynamics(units, layers)
+        halved = nn.Conv2d(channels, 32, 3, 2, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, padding=1), nn.ReLU()
+        self.encoder = nn.Sequential(*halved, nn.Flatten(), nn.Linear(64 * small**2, CODE))
+        self.physics = LatentDynamics(config.recurrent_units, config.lstm_layers)
         self.shape = (channels, size, size)
         # Twice the size by a shuffle of four times as many channels: cheaper than convolving the large image.
-        self.decoder = nn.Sequential(
-            nn.Linear(CODE, 64 * small**2), nn.ReLU(), nn.Unflatten(1, (64, small, small)),
-            nn.Conv2d(64, 4 * 32, 3, padding=1), nn.PixelShuffle(2), nn.ReLU(),
-            nn.Conv2d(32, 4 * channels, 3, padding=1), nn.PixelShuffle(2),
-        ).to(memory_format=torch.channels_last)  # fmt: skip
+        spread = nn.Linear(CODE, 64 * small**2), nn.ReLU(), nn.Unflatten(1, (64, small, small))
+        doubled = nn.Conv2d(64, 4 * 32, 3, padding=1), nn.PixelShuffle(2), nn.ReLU()
+        self.decoder = nn.Sequential(*spread, *doubled, nn.Conv2d(32, 4 * channels, 3, padding=1), nn.PixelShuffle(2))
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, video: Tensor, actions: None = None, separate: bool = False) -> Output:
         """As :meth:`pig_core.model.PAIG.forward`, with no objects (K = 0); everything learns from everything."""
