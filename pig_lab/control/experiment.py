@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -80,6 +81,13 @@ def reference(resets: range, degrees: float = 0, gravity: float = TRUE_GRAVITY, 
             np.savez_compressed(temporary, **stored)
     with np.load(path, allow_pickle=False) as file:
         return Episodes(**file)
+
+
+def compare(model: PAIG, resets: int, degrees: float, gravity: float, steps: int | None) -> dict[str, object]:
+    """:func:`compared` episodes from pixels, told the gravity, and those of the reference; ``steps`` long each."""
+    driver = Pixels(model, model.physics.given(g=gravity) if gravity != TRUE_GRAVITY else None)
+    ours = play(Pendulums(resets, gravity), range(resets), driver, Planner(), degrees, steps=steps)
+    return compared(ours, from_truth(range(resets), degrees, gravity, steps=steps))
 
 
 def compared(ours: Episodes, true: Episodes) -> dict[str, object]:
@@ -350,6 +358,12 @@ def _result(given: Options, metrics: dict, measured: dict, commits: list[str]) -
 def load(folder: Path | None = None) -> list[dict]:
     """The results that come with the project, by seed."""
     return [json.loads(p.read_text()) for p in sorted((folder or results_folder() / "control").glob("s*.json"))]
+
+
+def rows_of(results: Sequence[dict], part: str) -> pd.DataFrame:
+    """The rows of one part of the experiment, of all seeds: columns seed, name and those of the part."""
+    named = [(run["seed"], name, row) for run in results for name, row in run.get(part, {}).items()]
+    return pd.DataFrame([{"seed": seed, "name": name, **row} for seed, name, row in named])
 
 
 def by_sequences(result: dict) -> dict[str, dict]:
