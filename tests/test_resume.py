@@ -16,9 +16,10 @@ from pig_core.build import build_model
 from pig_core.checkpoint import load_model, load_tensors, save_session
 from pig_core.data import data_path
 from pig_core.run import Observer, Run
+from pig_core.run import main as train
 from pig_core.system import CHECKPOINT, UNFINISHED, RunError
 from pig_core.training import Session
-from pig_lab.replay import PICTURES, Replay
+from pig_lab.replay import PICTURES, Replay, watch
 
 from .conftest import JOINT_ONLY, TINY
 
@@ -29,30 +30,23 @@ OPTIONS = {
 }
 
 
-# python -m pig_core, with the moments of the training kept.
+# ``train`` in a process of its own, with the moments of the training kept.
 WATCHED = "import sys; from pig_core.run import main; from pig_lab.replay import watch; main(sys.argv[1:], watch)"
 
 
-def options_of(recipe, data_dir, folder, *more):
+def options_of(recipe, data_dir, folder):
     stages = {} if recipe == "improved" else JOINT_ONLY
     options = {**TINY, **stages, "recipe": recipe, **OPTIONS[recipe], "data_dir": data_dir, "save_dir": folder}
-    return [*(f"--{name}={value}" for name, value in options.items()), *more]
-
-
-def start(*about):
-    line = [sys.executable, "-c", WATCHED, *options_of(*about)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def end(process):
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    return [f"--{name}={value}" for name, value in options.items()]
 
 
 @pytest.mark.parametrize("recipe", OPTIONS)
-def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path, capsys):
-    end(start(recipe, data_dir, tmp_path / "whole"))
-    process = start(recipe, data_dir, tmp_path / "killed")
+def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # in both processes: the order of sums depends on it
+    torch.set_num_threads(1)
+    train(options_of(recipe, data_dir, tmp_path / "whole"), watch)
+    killed = options_of(recipe, data_dir, tmp_path / "killed")
+    process = subprocess.Popen([sys.executable, "-c", WATCHED, *killed], stdout=subprocess.DEVNULL)
     unfinished = tmp_path / "killed" / UNFINISHED
     while not unfinished.exists() and process.poll() is None:
         time.sleep(0.005)
@@ -63,14 +57,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe, data_dir, tmp_path, capsy
     unfinished_copy = tmp_path / UNFINISHED
     shutil.copy(unfinished, unfinished_copy)  # complete, whenever the kill came
 
-    assert program(options_of(recipe, data_dir, tmp_path / "killed")) == 2
+    assert program(killed) == 2
     refused = capsys.readouterr().err
     assert "already holds a run" in refused
     assert "resume=True" in refused
-    assert program(options_of(recipe, data_dir, tmp_path / "killed", "--resume=True", "--seed=5")) == 2
+    assert program([*killed, "--resume=True", "--seed=5"]) == 2
     assert "left by a run with other options: seed=0 (here 5)" in capsys.readouterr().err
 
-    end(start(recipe, data_dir, tmp_path / "killed", "--resume=True"))
+    train([*killed, "--resume=True"], watch)
     # Left in the middle of the only stage, it must go on there, not start again.
     assert recipe == "improved" or load_tensors(unfinished_copy)[1]["session"]["step"] > 0
     whole, resumed = (load_tensors(tmp_path / name / CHECKPOINT)[0] for name in ("whole", "killed"))
@@ -130,27 +124,28 @@ def test_predictions_outside_of_the_picture_are_counted(tiny, tmp_path):
 
 
 class Stop(Observer):
-    """Presses the stop button of a notebook once, after some step of a stage."""
+    """Presses the stop button of a notebook after some steps."""
 
-    def __init__(self, stage, step):
-        self.at = (stage, step)
+    def __init__(self):
+        self.places = [("locality", 2), ("dynamics", 7), ("joint", 1)]
 
     def stepped(self, stage, step, steps, prepare):
-        if (stage, step) == self.at:
-            self.at = None
+        if (stage, step) in self.places:
+            self.places.remove((stage, step))
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", [("locality", 2), ("dynamics", 7), ("joint", 1)])
-def test_a_training_that_was_stopped_in_a_notebook_goes_on_where_it_was(where, tiny, tmp_path):
+def test_a_training_that_was_stopped_in_a_notebook_goes_on_where_it_was(tiny, tmp_path):
     options = {"dynamics_steps": 20, "epochs": 2, "batch_size": 30}
     whole = Run.start(tiny(save_dir=str(tmp_path / "whole"), **options))
     whole.train()
     run = Run.start(tiny(save_dir=str(tmp_path / "stopped"), **options))
-    run.observers.append(Stop(*where))
-    with pytest.raises(KeyboardInterrupt):
-        run.train()
+    run.observers.append(stop := Stop())
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
     run.train()
+    assert not stop.places
     expected = whole.model.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in run.model.state_dict().items())
 

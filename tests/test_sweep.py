@@ -60,8 +60,10 @@ def test_a_sweep_runs_what_its_table_lacks_and_adds_it(checkout):
     assert snakemake(checkout, *chosen).returncode == 0
     assert path.read_text() == first + second
     assert sorted(Path(checkout / "trained").read_text().split()) == [
-        "sweep-elsewhere-improved-s0", "sweep-elsewhere-improved-s1", "sweep-elsewhere-improved-s1",
-    ]  # fmt: skip
+        "sweep-elsewhere-improved-s0",
+        "sweep-elsewhere-improved-s1",
+        "sweep-elsewhere-improved-s1",
+    ]
 
 
 def test_plans(checkout):
@@ -74,10 +76,6 @@ def test_plans(checkout):
     code, text = planned("--config", "study=decoder")
     assert (code, text.count("rule run:")) == (0, 6)
     assert "reports/runs/spring_color_half/sweep-decoder-network-improved-s2/added" in text
-    for config, says in (
-        (["study=decodr"], "there is no study 'decodr'; allowed: without"),
-        (["options=refine_steps=4,start_prior", "results=elsewhere"], "name=value: start_prior has no value"),
-    ):
-        code, text = planned("--config", *config)
-        assert code != 0
-        assert says in text
+    code, text = planned("--config", "study=decodr")
+    assert code != 0
+    assert "there is no study 'decodr'; allowed: without" in text
