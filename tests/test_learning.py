@@ -15,9 +15,9 @@ from pig_core.training import Session, run_stage
 
 def test_the_spring_in_the_videos_is_measured_with_other_constants_than_the_tasks(tmp_path):
     """On 400 short sequences with fewer steps than the recipe takes."""
-    few = {"n_train": 400, "n_eval": 50, "vision_steps": 0, "decoder_steps": 60, "dynamics_steps": 250}
+    few = {"n_train": 400, "n_eval": 50, "vision_steps": 0, "decoder_steps": 60, "dynamics_steps": 150}
     folders = {"data_dir": str(tmp_path / "data"), "save_dir": str(tmp_path / "run")}
-    run = Run.start(make_config(truth="k=2.5,l=7", simulate=True, **folders, **few))
+    run = Run.start(make_config(truth="k=2.5,l=7", simulate=True, physics_lr_scale=30.0, **folders, **few))
     run.train()
     metrics = run.evaluate()
     assert metrics["discovered"]

@@ -272,7 +272,7 @@ def test_two_processes_cannot_train_in_one_folder(tiny, done, tmp_path):
     run.train()
     run.evaluate()
     run.save()
-    assert command(done, folder, "--overwrite").returncode == 0
+    assert command(done, folder, "--test_mode=True", "--use_ckpt=True").returncode == 0
 
 
 def test_a_folder_holds_the_files_of_one_run(tiny, tmp_path):

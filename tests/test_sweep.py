@@ -73,9 +73,6 @@ def test_plans(checkout):
 
     code, text = planned()
     assert (code, text.count("rule run:")) == (0, 25)  # every task and five seeds
-    code, text = planned("--config", "study=decoder")
-    assert (code, text.count("rule run:")) == (0, 6)
-    assert "reports/runs/spring_color_half/sweep-decoder-network-improved-s2/added" in text
     code, text = planned("--config", "study=decodr")
     assert code != 0
     assert "there is no study 'decodr'; allowed: without" in text
