@@ -10,7 +10,7 @@ import torch
 
 from pig_core.system import results_folder
 from pig_core.tasks import TASKS
-from pig_lab.report.results import BENCHMARKS, benchmark, read_table
+from pig_lab.report.results import BENCHMARKS, benchmark, load_results, read_table
 from pig_lab.report.tables import share
 from pig_lab.studies import bench, robustness
 from pig_lab.studies.ablations import errors_by_place, summary
@@ -18,16 +18,12 @@ from pig_lab.studies.ablations import errors_by_place, summary
 SPRING = TASKS["spring_color"]
 
 
-def result(seed=0, recons=0.1, pred=0.2, k=0.01, **others):
-    return {
-        "task": "spring_color", "recipe": "improved", "seed": seed, "discovered": recons < 1.5, "predicted": pred < 3,
-        "recons_loss": recons, "pred_loss": pred, "extrap_loss": pred, "error": {"k": k}, "truth": {"k": 4.0},
-        "learned": {"k": 4 * (1 + k)}, "variant": "change", **others,
-    }  # fmt: skip
-
-
 def test_a_variant_is_its_worst_seed_and_what_diverged_is_worst():
-    good, bad = result(found_at=10.0), result(seed=1, recons=9.0, pred=math.nan, k=math.nan, found_at=math.nan)
+    run = load_results("without").query("task == 'spring_color'").iloc[0].to_dict()
+    run |= {"learned": {"k": 4.04}, "error": {"k": 0.01}, "discovered": True, "predicted": True}
+    good = run | {"recons_loss": 0.1, "pred_loss": 0.2, "found_at": 10.0}
+    bad = run | {"recons_loss": 9.0, "pred_loss": math.nan, "error": {"k": math.nan}, "found_at": math.nan}
+    bad |= {"discovered": False, "predicted": False}
     [row] = summary(pd.DataFrame([good, bad])).to_dict("records")
     assert (row["found"], row["predict"], row["seeds"], row["steps to discovery"]) == (1, 1, 2, 10)
     assert (row["k, worst error"], row["recons"], row["pred"]) == (math.inf, pytest.approx(4.55), math.inf)

@@ -205,8 +205,9 @@ def lab(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     port = _free_port()
-    command = [str(Path(sys.executable).with_name("jupyter")), "lab", "--allow-root", "--no-browser", "--port",
-               str(port), "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path / 'notebooks'}"]  # fmt: skip
+    arguments = f"lab --allow-root --no-browser --port {port} --IdentityProvider.token=".split()
+    root = f"--ServerApp.root_dir={tmp_path / 'notebooks'}"
+    command = [str(Path(sys.executable).with_name("jupyter")), *arguments, root]
     own = {name: str(tmp_path / "jupyter") for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
     environment = {**os.environ, **own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     with (tmp_path / "log").open("w") as log:

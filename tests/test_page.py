@@ -76,14 +76,20 @@ def made(tmp_path_factory, drawn):
         new_output("display_data", {"text/html": table(pd.DataFrame({"name": [HOSTILE], "k": [3.99]})).data}),
     ]
     figures = [new_output("display_data", {"text/html": drawn, "text/plain": ""})] * 2
-    notebook = new_notebook(cells=[
-        new_markdown_cell("# A title & more\n\nThe force is $F = k\\,(|d| - 2l)$, and\n\n$$a_i = -g \\sum_j x_{ij}$$"),
-        new_code_cell("print('hello')", outputs=out, execution_count=1, metadata={"caption": "Both constants of $F$"}),
-        new_code_cell("print('again')", execution_count=2),
-        new_markdown_cell(f"Words.\n\n## A section\n\n{plain(HOSTILE)}\n\n## A section\n\nThe last."),
-        new_code_cell("figure", outputs=figures, execution_count=3, metadata={"alt": "Two lines that rise"}),
-        new_markdown_cell("## Third\n\n| claim | $k$ |\n| --- | --- |\n| stiff, $k$, | 4 |"),
-    ])  # fmt: skip
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell(
+                "# A title & more\n\nThe force is $F = k\\,(|d| - 2l)$, and\n\n$$a_i = -g \\sum_j x_{ij}$$"
+            ),
+            new_code_cell(
+                "print('hello')", outputs=out, execution_count=1, metadata={"caption": "Both constants of $F$"}
+            ),
+            new_code_cell("print('again')", execution_count=2),
+            new_markdown_cell(f"Words.\n\n## A section\n\n{plain(HOSTILE)}\n\n## A section\n\nThe last."),
+            new_code_cell("figure", outputs=figures, execution_count=3, metadata={"alt": "Two lines that rise"}),
+            new_markdown_cell("## Third\n\n| claim | $k$ |\n| --- | --- |\n| stiff, $k$, | 4 |"),
+        ]
+    )
     notebook.metadata["papermill"] = {"parameters": {"task": "3bp_color"}}  # as papermill leaves it
     folder = tmp_path_factory.mktemp("page")
     nbformat.write(notebook, folder / "run.ipynb")
@@ -107,8 +113,10 @@ def test_the_page_works_offline(made, scheme):
         assert tab.get_by_text("hello").is_visible()
         assert tab.get_by_text("again").is_visible()
         assert tab.locator("figcaption").all_text_contents()[1:] == [
-            "Table 1. Both constants of F.", "Figure 1. Two lines that rise.", "Table 2. Third."
-        ]  # fmt: skip
+            "Table 1. Both constants of F.",
+            "Figure 1. Two lines that rise.",
+            "Table 2. Third.",
+        ]
         assert tab.locator("td").first.inner_text() == tab.locator(".text p", has_text="alert").inner_text() == HOSTILE
         assert tab.locator("main img, main em").count() == 0
         links = [a.get_attribute("href") for a in tab.locator(".contents a").all()]
@@ -138,15 +146,18 @@ def test_pages_of_the_report_are_built_from_their_notebooks(tmp_path, monkeypatc
     monkeypatch.setattr("pig_core.system.project_root", lambda: tmp_path)
     monkeypatch.setattr(page, "project_root", lambda: tmp_path)
     built = []
-    monkeypatch.setattr("papermill.execute_notebook", lambda source, out, parameters, **more: built.append(
-        (source.name, out.name, parameters)
-    ))  # fmt: skip
+    monkeypatch.setattr(
+        "papermill.execute_notebook",
+        lambda source, out, parameters, **more: built.append((source.name, out.name, parameters)),
+    )
     monkeypatch.setattr(page, "render", lambda notebook, html: built.append((notebook.name, html.name)))
     page.main(["index", "3bp_color"])
     assert built == [
-        ("report.ipynb", "index.ipynb", {}), ("index.ipynb", "index.html"),
-        ("task.ipynb", "3bp_color.ipynb", {"task": "3bp_color"}), ("3bp_color.ipynb", "3bp_color.html"),
-    ]  # fmt: skip
+        ("report.ipynb", "index.ipynb", {}),
+        ("index.ipynb", "index.html"),
+        ("task.ipynb", "3bp_color.ipynb", {"task": "3bp_color"}),
+        ("3bp_color.ipynb", "3bp_color.html"),
+    ]
     built.clear()
     page.main(["--all"])
     assert len(built) == 2 * (len(page.PAGES) - 1)  # all but that of control, which trains

@@ -148,10 +148,8 @@ def test_a_full_run_is_explained_and_shown(tiny, tmp_path, monkeypatch):
 def test_what_was_not_finite_is_nan_and_counts_as_the_worst(finished, tmp_path):
     row = load_results().iloc[0]
     learned = {"k": None}
-    run = finished(
-        task="spring_color", learned=learned, truth={"k": 4.0}, parameter_error=learned, pred_loss=None,
-        pred_loss_per_step=[*row["pred_loss_per_step"][:-1], None],
-    )  # fmt: skip
+    lost = {"pred_loss": None, "pred_loss_per_step": [*row["pred_loss_per_step"][:-1], None]}
+    run = finished(task="spring_color", truth={"k": 4.0}, learned=learned, parameter_error=learned, **lost)
     keep(run, folder=tmp_path / "tables")
     runs = load_results("sweep", tmp_path / "tables")
     assert constants_of(runs).set_index("name").loc["k", ["learned", "error"]].isna().all()
@@ -169,13 +167,9 @@ def test_a_line_that_is_no_result_is_refused_in_a_sentence(content, tmp_path):
 
 
 def test_the_summary_gives_the_median_and_the_worst_seed():
-    row = {
-        "task": "spring_color", "recipe": "improved", "epochs": 0, "train_sequences": 5000, "predicted": True,
-        "learned": {"k": 4.0}, "truth": {"k": 4.0}, "recons_loss": 0.1, "pred_loss": 1.0, "extrap_loss": 3.0,
-        "train_seconds": 30.0, "steps": 610.0, "config": {"batch_size": 100},
-    }  # fmt: skip
+    row = load_results().query("task == 'spring_color' and recipe == 'improved'").iloc[0].to_dict()
     runs = [
-        row | {"seed": seed, "discovered": seed != 2, "error": {"k": error}}
+        row | {"seed": seed, "discovered": seed != 2, "learned": {"k": 4 * (1 + error)}, "error": {"k": error}}
         for seed, error in enumerate([0.001, -0.004, 0.5])
     ]
     line = summary_table(pd.DataFrame(runs)).splitlines()[-1]

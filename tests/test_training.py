@@ -40,10 +40,12 @@ class Waits(TorchDispatchMode):
     ("stage", "task"),
     [
         *((stage, "spring_color") for stage in STAGES),
-        ("decoder", "mnist_spring_color"), ("dynamics", "3bp_color"),
-        ("joint", "3bp_color"), ("joint", "bouncing_balls"),
+        ("decoder", "mnist_spring_color"),
+        ("dynamics", "3bp_color"),
+        ("joint", "3bp_color"),
+        ("joint", "bouncing_balls"),
     ],
-)  # fmt: skip
+)
 def test_no_step_waits_for_a_number(stage, task, tiny, tmp_path, monkeypatch):
     options = {"recipe": "paper", "epochs": 1} if stage == "joint" else {f"{stage}_steps": 8}
     config = tiny(task, datapoints=16, batch_size=2, print_interval=1000, save_dir=str(tmp_path / "run"), **options)

@@ -28,9 +28,9 @@ def test_the_error_bars_are_as_wide_as_the_scatter(name, repetitions):
     task, scores = TASKS[name], []
     for positions in noisy_positions(name, 0, 12 * repetitions).unflatten(0, (repetitions, 12)):
         found = estimate(positions, task, {n: 1.3 * v for n, v in task.truth.items()})
-        scores.append([
-            ((e.value - task.truth[n]) / e.laplace, (e.value - task.truth[n]) / e.bootstrap) for n, e in found.items()
-        ])  # fmt: skip
+        scores.append(
+            [((e.value - task.truth[n]) / e.laplace, (e.value - task.truth[n]) / e.bootstrap) for n, e in found.items()]
+        )
     scores = np.array(scores)  # (repetitions, parameters, 2); standard normal if all is well
     assert np.all(np.abs(scores.mean(0)) < 3.5 / repetitions**0.5)
     assert np.all((scores.std(0) > 0.55) & (scores.std(0) < 1.6))

@@ -23,6 +23,7 @@ from pig_lab.studies import studies
 from .browser import browser_tab, needs_chromium
 
 ROW = results.read_table(results.table_path("sweep"))[-1]
+FAILED = new_output("error", ename="ZeroDivisionError", evalue="division by zero")
 FIELDS = results.Result.model_fields
 
 
@@ -41,7 +42,7 @@ def written(path, *rows):
         *(([{**ROW, name: 3 if name in ("config", "explained") else {"x": []}}], name) for name in FIELDS),
         *(([{n: v for n, v in ROW.items() if n != name}], name) for name, f in FIELDS.items() if f.is_required()),
     ],
-)  # fmt: skip
+)
 def test_a_table_of_another_shape_is_refused_in_a_sentence(rows, says, tmp_path, monkeypatch):
     monkeypatch.setattr(results, "results_folder", lambda: tmp_path)
     written(tmp_path / "sweep.jsonl", *rows)
@@ -69,13 +70,11 @@ def test_curves_and_benchmarks_of_another_shape_are_refused_in_a_sentence(row, t
     [
         (new_code_cell("1 + 1"), r"run.ipynb was not executed \(cell 2\): run all of its cells, or use papermill"),
         (
-            new_code_cell("1 / 0", execution_count=2, outputs=[
-                new_output("error", ename="ZeroDivisionError", evalue="division by zero"),
-            ]),
+            new_code_cell("1 / 0", execution_count=2, outputs=[FAILED]),
             "run.ipynb stopped in cell 2 with ZeroDivisionError: division by zero",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_notebook_that_did_not_run_to_its_end_gets_no_page(cell, says, tmp_path, capsys):
     nbformat.write(new_notebook(cells=[new_code_cell("", id="a"), cell]), tmp_path / "run.ipynb")
     with pytest.raises(RunError, match=says):
@@ -105,11 +104,11 @@ def test_text_from_a_file_shows_as_it_is_and_never_runs(tmp_path, monkeypatch):
         "source of a study": Markdown(studies.source("sweep")),
         "player": player(np.zeros((2, 8, 8, 3), np.uint8), [HOSTILE] * 2, HOSTILE),
     }
-    cells = [
-        new_code_cell(name, execution_count=1, outputs=[new_output("display_data", data=(
-            {"text/markdown": each.data} if isinstance(each, Markdown) else {"text/html": each.data}
-        ))]) for name, each in shown.items()
-    ]  # fmt: skip
+    cells = []
+    for name, each in shown.items():
+        kind = "text/markdown" if isinstance(each, Markdown) else "text/html"
+        output = new_output("display_data", data={kind: each.data})
+        cells.append(new_code_cell(name, execution_count=1, outputs=[output]))
     cells.append(new_code_cell("ls", execution_count=1, outputs=[new_output("stream", name="stdout", text=HOSTILE)]))
     run = new_notebook(cells=cells)
     run.metadata["papermill"] = {"parameters": {"task": HOSTILE, "save_dir": HOSTILE}}
