@@ -20,11 +20,7 @@ DECODERS: dict[str, type[Decoder]] = {
     "turning_transformer": TurningDecoder,
     "mlp": MLPDecoder,
 }
-VELOCITIES: dict[str, type[Velocity]] = {
-    "fit": FittedVelocity,
-    "mlp": MLPVelocity,
-    "linear": LinearVelocity,
-}
+VELOCITIES: dict[str, type[Velocity]] = {"fit": FittedVelocity, "mlp": MLPVelocity, "linear": LinearVelocity}
 # Pixels around each position where a refinement starts in large images: detailed objects, such as digits, also fit
 # with a wrong part of themselves.
 SEARCH = 4.0

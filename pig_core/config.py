@@ -63,8 +63,7 @@ class Config:
         "median_frame", "background before training"
     )
     velocity_type: Literal["fit", "difference_mlp", "mlp", "linear"] = model(
-        "fit",
-        "velocity at frame L: fitted through the physics, difference + MLP, MLP (paper), or linear (alt_vel)",
+        "fit", "velocity at frame L: fitted through the physics, difference + MLP, MLP (paper), or linear (alt_vel)"
     )
     start_prior: bool = model(True, "correct the estimated state by what the starts of training scenes have in common")
     cell_type: Literal["task", "lstm", "interaction", "video_lstm"] = model(

@@ -22,13 +22,7 @@ from .build import build_model
 from .checkpoint import load_model, load_session, save_model, save_session
 from .config import AUTHORS_NAMES, AUTHORS_VALUES, Config, make_config, task_of
 from .data import Videos, data_path, load_videos
-from .evaluate import (
-    Evaluation,
-    artifacts,
-    evaluate_video,
-    judge,
-    losses_on,
-)
+from .evaluate import Evaluation, artifacts, evaluate_video, judge, losses_on
 from .model import PAIG, to_video
 from .stages import STAGES
 from .system import (

@@ -97,10 +97,7 @@ def test_the_model_of_frames_sees_the_input_frames_only():
         torch.testing.assert_close(model(video).prediction, model(other).prediction)
 
 
-@pytest.mark.parametrize(
-    ("signal", "silent"),
-    [("joint", set()), ("separate", {"encoder", "decoder"})],
-)
+@pytest.mark.parametrize(("signal", "silent"), [("joint", set()), ("separate", {"encoder", "decoder"})])
 def test_what_learns_from_the_prediction(signal, silent):
     model = build_model(make_config(start_prior=False, velocity_type="mlp", backward_loss=0.0))
     video = torch.rand(2, 10, 3, 32, 32)

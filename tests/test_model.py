@@ -110,7 +110,11 @@ CHANGES = [
 
 @pytest.mark.parametrize(
     ("task", "recipe", "options"),
-    [*((task, "improved", {}) for task in TASKS), ("mnist_spring_color", "paper", {}), *CHANGES],
+    [
+        *((task, "improved", {}) for task in TASKS if task != "spring_color_half"),
+        ("mnist_spring_color", "paper", {}),
+        *CHANGES,
+    ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else value,
 )
 def test_no_tensor_of_a_training_step_is_made_on_another_device(task, recipe, options):
@@ -152,8 +156,8 @@ def test_the_prediction_depends_on_the_input_frames_only(velocity, tiny):
     assert not torch.allclose(ours.recons[:, -1], theirs.recons[:, -1])
 
 
-@pytest.mark.parametrize("task", ["spring_color", "3bp_color"])
-def test_the_plainest_implementation_gives_the_same_losses_and_gradients(task, generator):
+def test_the_plainest_implementation_gives_the_same_losses_and_gradients(generator):
+    task = "spring_color"
     model = build_model(make_config(task, "paper")).double()  # float32 would hide small differences in noise
     with torch.no_grad():  # templates that differ from one another and reach their borders
         for parameter in (model.decoder.template.out.bias, model.decoder.content.out.bias):
