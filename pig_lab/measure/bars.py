@@ -127,6 +127,9 @@ def with_rivals(
         certain = certain and np.abs(tilt.numbers[-2:]).max() < 6 * TILT
         base = tilt.numbers[:-2]
         there = values(base)
+        sizes = [name for name, about in fit.law.constants.items() if about.positive and found[name][0]]
+        shift = max((abs(there[name] / found[name][0] - 1) for name in sizes), default=0.0)
+        certain = certain and shift > SHIFT
         for name, (value, low, high) in wider.items():
             slope = np.array([
                 (values(base + step)[name] - values(base - step)[name]) / (2 * np.abs(step).max())
@@ -135,8 +138,7 @@ def with_rivals(
             error = 2 * float(np.sqrt(max(slope @ tilt.spread[:-2, :-2] @ slope, 0.0)))
             low, high = min(low, there[name] - error), max(high, there[name] + error)
             wider[name] = (there[name] if certain else value, low, high)
-        shift = max((abs(there[name] / found[name][0] - 1) for name in found if found[name][0]), default=0.0)
-        if certain and shift > SHIFT:
+        if certain:
             text = (
                 f"the scale changes along the path, as if the camera looked at an angle: without that the constants "
                 f"would be {100 * shift:.0f} % off; film at a right angle"

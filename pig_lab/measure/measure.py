@@ -151,8 +151,7 @@ def _of_table(options: Options) -> tuple[Clip, Candidate]:
         raise MeasureError(f"{options.video} has {len(tracks)} objects: set objects={len(tracks)}")
     clip.retimed = True
     _leave_out(options, clip, tracks)
-    laws = [law(options.objects) for name, law in LAWS.items() if _wanted(name, law, options)]
-    return clip, _best([_explained(laws, clip, tracks, float(np.prod(clip.size)))])[0]
+    return clip, _best([_explained(options, clip, tracks)])[0]
 
 
 def _leave_out(options: Options, clip: Clip, tracks: Sequence[Track]) -> None:
@@ -246,8 +245,7 @@ def choose(
     The thing that moves most may be a hand: unless a law explains it well, others are followed, too, and the thing
     that a law explains best is the object. One that moves alike is looked for, as an object and its shadow do.
     """
-    laws = [law(options.objects) for name, law in LAWS.items() if _wanted(name, law, options)]
-    area, count = float(np.prod(clip.size)), options.objects
+    count = options.objects
     tracks: list[Track] = []
     found: list[Candidate] = []
     places = [place_at(clip, *place) for place in options.pointed()]
@@ -273,7 +271,7 @@ def choose(
         scene.paint_out(track.look, track.positions)
         if len(tracks) < count:
             continue
-        found.append(_explained(laws, clip, [*tracks[: count - 1], track], area))
+        found.append(_explained(options, clip, [*tracks[: count - 1], track]))
         found[-1].darkness = darkness
         if len(found) > 1 and found[0].clear:
             break
@@ -300,8 +298,10 @@ def _wanted(name: str, law: type[ClipLaw], options: Options) -> bool:
     return law.automatic and law.suits(options.objects)
 
 
-def _explained(laws: list[ClipLaw], clip: Clip, tracks: list[Track], area: float) -> Candidate:
-    """Some tracks with the fits of all laws."""
+def _explained(options: Options, clip: Clip, tracks: list[Track]) -> Candidate:
+    """Some tracks with the fits of all laws; each has its own, as a law may remember where a track jumps."""
+    laws = [law(options.objects) for name, law in LAWS.items() if _wanted(name, law, options)]
+    area = float(np.prod(clip.size))
     positions = np.stack([clip.to_file(track.positions) for track in tracks], 1)
     found = Candidate(tracks, positions, [], None, -np.inf)
     frames = found.seen

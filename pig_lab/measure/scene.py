@@ -335,5 +335,7 @@ def _units(times, usual: float, positions, seen, noise: float) -> tuple[np.ndarr
         across = np.linalg.norm(velocity - ratio[:, None] * expected, axis=-1)
         units = np.rint(ratio * lasts)
         clear = np.abs(ratio * lasts - units) < 0.25
-        told = clear & (units >= 1) & (units <= 4) & (speed * usual > least) & (across < 0.3 * speed)
+        off = np.linalg.norm(pairs - expected, axis=-1) > 0.45 * speed
+        agree = 2 * off.sum(0) < np.isfinite(pairs[..., 0]).sum(0)  # not so where it bounces
+        told = clear & agree & (units >= 1) & (units <= 4) & (speed * usual > least) & (across < 0.3 * speed)
     return lasts, np.where(told, units, lasts), told
